@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * libhpheap: a heap of huge pages.
+ *
+ * A heap hands out spans: runs of 8 KiB heap pages, taken from arenas of
+ * 2 MiB huge units. Arenas come from /dev/hpheap where the module is there
+ * and permits it, from anonymous memory with transparent huge pages elsewhere
+ * (the embedded default: no module, no privilege). hpheap(7) is the overview.
+ *
+ * Every function is thread-safe unless it says otherwise. None is
+ * async-signal-safe. Failure is a null pointer or -1, with errno set; the
+ * library writes to stderr only for a wrong value in its environment, and
+ * aborts only on a broken invariant of its own or heap corruption.
+ */
+#ifndef HPHEAP_H
+#define HPHEAP_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#if defined(__GNUC__)
+#define HPHEAP_API __attribute__((visibility("default")))
+#else
+#define HPHEAP_API
+#endif
+
+#define HPHEAP_VERSION		"0.1.0"
+
+/* Units: the same on every system, whatever its base page is. */
+#define HPHEAP_PAGE_SIZE	((size_t)8 << 10)	/* heap page: what spans are counted in */
+#define HPHEAP_HUGE_SIZE	((size_t)2 << 20)	/* huge unit: what is placed and released */
+#define HPHEAP_MIN_BASE_PAGE	((size_t)4 << 10)	/* bounds of the system's page size, */
+#define HPHEAP_MAX_BASE_PAGE	((size_t)64 << 10)	/* which is read at run time */
+
+struct hpheap;
+
+enum hpheap_backend {
+	HPHEAP_BACKEND_AUTO,	/* device when it can be opened, else THP */
+	HPHEAP_BACKEND_DEVICE,	/* /dev/hpheap or failure */
+	HPHEAP_BACKEND_THP,	/* anonymous memory, transparent huge pages */
+	HPHEAP_BACKEND_SMALL,	/* anonymous memory, base pages only */
+};
+
+enum hpheap_placement {
+	HPHEAP_PLACE_LOCAL,	 /* near the CPU that makes the heap grow */
+	HPHEAP_PLACE_INTERLEAVE, /* huge units in turn over all nodes */
+	HPHEAP_PLACE_NODE,	 /* hpheap_options.node, others when it is full */
+};
+
+/**
+ * struct hpheap_options - how to make a heap; all zeroes is the default
+ * @size: sizeof(struct hpheap_options), or 0 for the same
+ * @backend: enum hpheap_backend; AUTO is then decided by HPHEAP_BACKEND in
+ *           the environment
+ * @placement: enum hpheap_placement; LOCAL is then decided by HPHEAP_NODE
+ * @node: for HPHEAP_PLACE_NODE
+ * @flags: must be 0
+ * @limit_bytes: most bytes of memory the heap may hold, 0 = no limit
+ * @device: path of the device, NULL = HPHEAP_DEVICE or /dev/hpheap
+ */
+struct hpheap_options {
+	size_t size;
+	uint32_t backend;
+	uint32_t placement;
+	uint32_t node;
+	uint32_t flags;
+	uint64_t limit_bytes;
+	const char *device;
+};
+
+/* hpheap_span_alloc() flags */
+#define HPHEAP_SPAN_ZERO	(1U << 0) /* contents are zero */
+#define HPHEAP_SPAN_BASE_ALIGNED (1U << 1) /* begins on a base page and shares none */
+
+/* hpheap_reserve(): no node in particular */
+#define HPHEAP_NODE_ANY		(-1)
+
+/**
+ * struct hpheap_stats - what a heap holds, in bytes unless named otherwise
+ *
+ * address_bytes >= committed_bytes >= used_bytes + free_bytes holds always.
+ */
+struct hpheap_stats {
+	size_t size;		/* in: sizeof(struct hpheap_stats); out: bytes filled */
+	uint32_t backend;	/* enum hpheap_backend in use, never AUTO */
+	uint32_t backend_wanted; /* what options and environment asked for */
+	char backend_reason[120]; /* one line: why this backend */
+	uint64_t base_page_bytes;
+	uint64_t address_bytes;	/* address space held by arenas */
+	uint64_t committed_bytes; /* of huge units that were committed and not released */
+	uint64_t device_bytes;	/* of them: in device chunks */
+	uint64_t fallback_bytes; /* of them: THP where the device was wanted */
+	uint64_t used_bytes;	/* in live spans, whole heap pages */
+	uint64_t free_bytes;	/* in committed heap pages without a span */
+	uint64_t free_huge_bytes; /* of them: in whole free huge units */
+	uint64_t spans;		/* live spans */
+	uint64_t arenas;	/* reservations made and kept */
+	uint64_t grow_calls;	/* reservations of address space, ever */
+	uint64_t commit_calls;	/* huge units committed, ever */
+	uint64_t release_calls;	/* huge units given back, ever */
+	uint64_t fallback_units; /* huge units that fell back from the device, ever */
+	int32_t fallback_errno;	/* why the last of them did */
+	uint32_t device_lost;	/* arenas whose descriptor somebody else closed */
+	uint64_t peak_committed_bytes;
+};
+
+/**
+ * hpheap_create - make a heap
+ * @options: how, or NULL for the default
+ *
+ * Reserves nothing yet: the first span does. The heap lives until
+ * hpheap_destroy().
+ *
+ * Returns the heap, or NULL with errno: EINVAL a bad option; ENOMEM; with
+ * HPHEAP_BACKEND_DEVICE also what open() of the device said, ENODEV where it
+ * is no hpheap device.
+ */
+HPHEAP_API struct hpheap *hpheap_create(const struct hpheap_options *options);
+
+/**
+ * hpheap_destroy - give back all memory of a heap
+ * @heap: the heap, or NULL
+ *
+ * Every span of it becomes invalid. Not thread-safe against other calls on
+ * the same heap. The default heap cannot be destroyed: that is ignored.
+ */
+HPHEAP_API void hpheap_destroy(struct hpheap *heap);
+
+/**
+ * hpheap_default - the process's own heap, made at the first call
+ *
+ * Returns the heap, or NULL with errno as hpheap_create() sets it.
+ */
+HPHEAP_API struct hpheap *hpheap_default(void);
+
+/**
+ * hpheap_span_alloc - allocate a span
+ * @heap: where from
+ * @bytes: at least so many, more than 0; rounded up to heap pages
+ * @align: of the address, a power of two; 0 or less than a heap page = heap page
+ * @flags: HPHEAP_SPAN_*
+ *
+ * Contents are undefined without HPHEAP_SPAN_ZERO. The memory is committed:
+ * touching it cannot fail for want of memory.
+ *
+ * Returns the first byte, or NULL with errno: EINVAL no bytes, bad alignment
+ * or flag; ENOMEM no memory, no address space, or over the heap's limit.
+ */
+HPHEAP_API void *hpheap_span_alloc(struct hpheap *heap, size_t bytes, size_t align, unsigned int flags);
+
+/**
+ * hpheap_span_free - free a span
+ * @heap: the heap it came from
+ * @span: what hpheap_span_alloc() returned, or NULL
+ *
+ * Aborts with one line when @span is not the start of a live span of @heap:
+ * going on would corrupt it.
+ */
+HPHEAP_API void hpheap_span_free(struct hpheap *heap, void *span);
+
+/**
+ * hpheap_span_size - usable bytes of a span, a multiple of the heap page
+ * @heap: the heap it came from
+ * @span: what hpheap_span_alloc() returned
+ *
+ * Returns 0 with errno EINVAL when @span is not the start of a live span.
+ */
+HPHEAP_API size_t hpheap_span_size(struct hpheap *heap, const void *span);
+
+/**
+ * hpheap_reserve - commit and map memory ahead of its use
+ * @heap: the heap that shall have it
+ * @bytes: so many more than are free now, rounded up to huge units
+ * @node: memory of this node, or HPHEAP_NODE_ANY
+ *
+ * After success spans up to @bytes in all are taken without a system call or
+ * page fault, as far as their sizes fit the units. On failure nothing is kept.
+ *
+ * Returns 0, or -1 with errno: EINVAL no such node; ENOMEM as above.
+ */
+HPHEAP_API int hpheap_reserve(struct hpheap *heap, size_t bytes, int node);
+
+/**
+ * hpheap_scavenge - return free memory to the system now
+ * @heap: the heap
+ * @bytes: at least so many if there are as many, SIZE_MAX for all
+ *
+ * Whole free huge units, highest address first.
+ *
+ * Returns the bytes returned.
+ */
+HPHEAP_API size_t hpheap_scavenge(struct hpheap *heap, size_t bytes);
+
+/**
+ * hpheap_stats - read a heap's numbers
+ * @heap: the heap
+ * @stats: filled; stats->size says how much of it the caller knows
+ *
+ * All numbers are of one moment. Returns 0, or -1 with errno EINVAL.
+ */
+HPHEAP_API int hpheap_stats(struct hpheap *heap, struct hpheap_stats *stats);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* HPHEAP_H */

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#ifndef HPHEAP_ACCOUNT_H
+#define HPHEAP_ACCOUNT_H
+
+#include <linux/atomic.h>
+#include <linux/skbuff.h>
+#include <linux/sysfs.h>
+#include <linux/types.h>
+
+/*
+ * The module's counters, shown one to a file in /sys/class/misc/hpheap/.
+ * Invariant: resident <= reserved; both are zero when no arena lives.
+ */
+struct hpheap_counters {
+	atomic64_t arenas;		/* alive now */
+	atomic64_t reserved_bytes;	/* of all arenas, counts against max_bytes */
+	atomic64_t resident_bytes;	/* of chunks that arenas hold */
+	atomic64_t quarantined_bytes;	/* of chunks withdrawn for poison */
+	atomic64_t chunks_allocated;	/* ever */
+	atomic64_t chunks_released;	/* ever */
+	atomic64_t alloc_failures;	/* ever */
+	atomic64_t faults;		/* page faults answered with memory, ever */
+};
+
+extern struct hpheap_counters hpheap_counters;
+extern const struct attribute_group *hpheap_account_groups[];
+
+/* What one arena was charged, and to whom. */
+struct hpheap_charge {
+	u64 bytes;
+	struct mmpin memlock;
+};
+
+u64 hpheap_max_bytes(void);
+int hpheap_charge(struct hpheap_charge *charge, u64 bytes);
+void hpheap_uncharge(struct hpheap_charge *charge);
+
+#endif /* HPHEAP_ACCOUNT_H */

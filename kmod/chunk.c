@@ -1,0 +1,219 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Chunks: large folios from the page allocator, each physically contiguous.
+ *
+ * The one door through which memory comes in and goes out. What leaves
+ * hpheap_chunk_alloc() is zeroed, free of poison, charged to the arena
+ * creator's memory cgroup and carries its file offset in folio->index. A pool
+ * of chunks zeroed ahead belongs behind this door.
+ */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
+#include "chunk.h"
+
+#include <linux/gfp.h>
+#include <linux/highmem.h>
+#include <linux/memcontrol.h>
+#include <linux/mm.h>
+#include <linux/page-flags.h>
+#include <linux/pagemap.h>
+#include <linux/sched.h>
+#include <linux/sched/mm.h>
+
+#include "account.h"
+#include "compat.h"
+
+/* The caller adds how hard to try. */
+#define CHUNK_GFP	((GFP_USER & ~__GFP_RECLAIM) | __GFP_ACCOUNT | __GFP_NOWARN)
+
+/**
+ * hpheap_chunk_pmd_bytes() - bytes that one PMD entry maps
+ *
+ * A run-time value on ppc64. 0 where the MMU maps no huge pages (ppc64 with
+ * a hashed table may not).
+ */
+u64 hpheap_chunk_pmd_bytes(void)
+{
+	return has_transparent_hugepage() ? (u64)HPAGE_PMD_SIZE : 0;
+}
+
+/**
+ * hpheap_chunk_sizes() - chunk sizes this system can give
+ *
+ * Powers of two from 2 MiB up to what one PMD maps, as far as the page
+ * allocator has blocks of that size. Where a PMD maps less than 2 MiB or
+ * nothing, 2 MiB alone.
+ *
+ * Return: a mask; bit n stands for 2^n bytes.
+ */
+u64 hpheap_chunk_sizes(void)
+{
+	u64 largest = (u64)PAGE_SIZE << COMPAT_MAX_ORDER;
+	u64 smallest = BIT_ULL(HPHEAP_MIN_CHUNK_SHIFT);
+
+	if (largest < smallest)
+		return 0;
+	largest = clamp(hpheap_chunk_pmd_bytes(), smallest, largest);
+	return (largest << 1) - smallest;
+}
+
+/* The first base page of the chunk that memory_failure() has marked, or NULL. */
+static struct page *poisoned_page(struct folio *folio)
+{
+	long i;
+
+	for (i = 0; i < folio_nr_pages(folio); i++)
+		if (PageHWPoison(folio_page(folio, i)))
+			return folio_page(folio, i);
+	return NULL;
+}
+
+/*
+ * A chunk with a poisoned page must not go back: Linux 6.1 puts it on the free
+ * lists whole and hands it out again. So its last reference is never dropped,
+ * not even when the module goes.
+ */
+static void quarantine(struct folio *folio)
+{
+	atomic64_add(folio_size(folio), &hpheap_counters.quarantined_bytes);
+	pr_warn("a chunk on node %d holds a poisoned page: %zu bytes withdrawn from use\n",
+		folio_nid(folio), folio_size(folio));
+}
+
+static void put_or_quarantine(struct folio *folio)
+{
+	if (poisoned_page(folio))
+		quarantine(folio);
+	else
+		folio_put(folio);
+}
+
+/**
+ * hpheap_chunk_try() - take a folio of chunk size from one node
+ * @supply: size and cgroup
+ * @node: where to look first
+ * @gfp: how hard to try (__GFP_RECLAIM and its modifiers), and __GFP_THISNODE
+ *       to look nowhere else
+ *
+ * Not zeroed unless the kernel zeroes all it allocates.
+ *
+ * Return: the folio with one reference, or NULL.
+ */
+struct folio *hpheap_chunk_try(const struct hpheap_supply *supply, int node, gfp_t gfp)
+{
+	struct mem_cgroup *old = set_active_memcg(supply->memcg);
+	struct folio *folio;
+
+	for (;;) {
+		folio = __folio_alloc_node(CHUNK_GFP | gfp, supply->order, node);
+		if (!folio || !poisoned_page(folio))
+			break;
+		quarantine(folio);
+	}
+	set_active_memcg(old);
+	return folio;
+}
+
+/**
+ * hpheap_chunk_prepare() - make a fresh folio a chunk of an arena
+ * @folio: from hpheap_chunk_try()
+ * @index: its number in the arena
+ *
+ * Clears it page by page, with a chance to reschedule: the page allocator has
+ * none when asked to zero, and a chunk may be 512 MiB. With init_on_alloc it
+ * is cleared already.
+ *
+ * The page allocator leaves an old folio->index behind, and finish_fault()
+ * compares it with the file's size before it dares a PMD (mainline 6.18,
+ * stable 6.12.95): unset, chunks are mapped with base pages at random.
+ */
+void hpheap_chunk_prepare(struct folio *folio, unsigned long index)
+{
+	long i;
+
+	if (!want_init_on_alloc(0)) {
+		for (i = 0; i < folio_nr_pages(folio); i++) {
+			clear_highpage(folio_page(folio, i));
+			cond_resched();
+		}
+	}
+	folio->index = index << folio_order(folio);
+	atomic64_inc(&hpheap_counters.chunks_allocated);
+	atomic64_add(folio_size(folio), &hpheap_counters.resident_bytes);
+}
+
+/*
+ * First each candidate node with one round of reclaim and compaction, as
+ * transparent huge pages do; then with more: anywhere if the policy may fall
+ * back, else on the candidates again. An order above
+ * PAGE_ALLOC_COSTLY_ORDER never calls the OOM killer.
+ */
+static struct folio *alloc_placed(const struct hpheap_supply *supply, unsigned long index)
+{
+	gfp_t effort = __GFP_RECLAIM | __GFP_NORETRY;
+	nodemask_t candidates;
+	struct folio *folio;
+	int node, round;
+
+	for (round = 0; round < 2; round++) {
+		hpheap_place_candidates(&supply->place, index, &candidates);
+		while ((node = hpheap_place_take_nearest(&candidates)) != NUMA_NO_NODE) {
+			if (round && hpheap_place_may_fall_back(&supply->place))
+				return hpheap_chunk_try(supply, node, effort);
+			folio = hpheap_chunk_try(supply, node, __GFP_THISNODE | effort);
+			if (folio)
+				return folio;
+			if (fatal_signal_pending(current))
+				return NULL;
+		}
+		effort = __GFP_RECLAIM | __GFP_RETRY_MAYFAIL;
+	}
+	return NULL;
+}
+
+/**
+ * hpheap_chunk_alloc() - allocate one chunk by an arena's policy
+ * @supply: the arena's
+ * @index: the chunk's number in the arena
+ *
+ * Context: may sleep and reclaim; process context.
+ * Return: the chunk with one reference, or NULL when there is no memory or
+ * the cgroup may not have more.
+ */
+struct folio *hpheap_chunk_alloc(const struct hpheap_supply *supply, unsigned long index)
+{
+	struct folio *folio = alloc_placed(supply, index);
+
+	if (!folio) {
+		atomic64_inc(&hpheap_counters.alloc_failures);
+		return NULL;
+	}
+	hpheap_chunk_prepare(folio, index);
+	return folio;
+}
+
+/**
+ * hpheap_chunk_free() - give back what hpheap_chunk_alloc() returned
+ * @folio: no longer in an arena, no longer mapped
+ *
+ * Somebody may still have pages of it pinned (a pipe, io_uring): then it goes
+ * back when the last pin does.
+ */
+void hpheap_chunk_free(struct folio *folio)
+{
+	atomic64_inc(&hpheap_counters.chunks_released);
+	atomic64_sub(folio_size(folio), &hpheap_counters.resident_bytes);
+	put_or_quarantine(folio);
+}
+
+/* Frees folios of hpheap_chunk_try(), linked by their lru, that never were chunks. */
+void hpheap_chunk_free_list(struct list_head *folios)
+{
+	struct folio *folio, *next;
+
+	list_for_each_entry_safe(folio, next, folios, lru) {
+		list_del(&folio->lru);
+		put_or_quarantine(folio);
+		cond_resched();
+	}
+}

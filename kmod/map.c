@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Mappings: address, mmap() and page faults of an arena file.
+ *
+ * The fault hands core mm a locked page of the chunk; core mm then maps the
+ * whole chunk with one PMD where chunk and PMD are of one size and the
+ * mapping covers it. Smaller chunks are mapped here, all base pages at once,
+ * which lets arm64 fold them into contiguous entries. Either way these are
+ * ordinary pages of an ordinary shared file mapping: counted in RSS, pinnable,
+ * and split or moved by core mm as it likes.
+ */
+#include "map.h"
+
+#include <linux/align.h>
+#include <linux/fs.h>
+#include <linux/mm.h>
+#include <linux/mman.h>
+#include <linux/page-flags.h>
+#include <linux/pagemap.h>
+#include <linux/hpheap.h>
+
+#include "account.h"
+#include "arena.h"
+#include "compat.h"
+#include "trace.h"
+
+/*
+ * VM_FAULT_OOM on a touch means: call the OOM killer, try again. For a chunk
+ * the killer is never called, so that would go on for ever: a touch gets
+ * SIGBUS. Who asks through the kernel (MADV_POPULATE_WRITE, mlock, a system
+ * call's buffer) is told ENOMEM or EFAULT and not called again.
+ */
+static vm_fault_t fault_error(const struct vm_fault *vmf, int err)
+{
+	if (err == -ENOMEM && !(vmf->flags & FAULT_FLAG_USER))
+		return VM_FAULT_OOM;
+	return VM_FAULT_SIGBUS;
+}
+
+static int insert(struct vm_area_struct *vma, pgoff_t pgoff, struct page *page)
+{
+	unsigned long addr = vma->vm_start + ((pgoff - vma->vm_pgoff) << PAGE_SHIFT);
+	int err = vm_insert_page(vma, addr, page);
+
+	return err == -EBUSY ? 0 : err;	/* busy: mapped already */
+}
+
+/*
+ * Maps what the VMA covers of a locked chunk smaller than a PMD, the page
+ * that was touched first: of the others each may fail. Poisoned pages stay out.
+ */
+static vm_fault_t map_chunk(struct vm_fault *vmf, struct folio *folio)
+{
+	struct vm_area_struct *vma = vmf->vma;
+	pgoff_t first = folio->index;
+	pgoff_t begin = max(first, vma->vm_pgoff);
+	pgoff_t end = min(first + folio_nr_pages(folio), vma->vm_pgoff + vma_pages(vma));
+	struct page *page;
+	pgoff_t pgoff;
+	int err;
+
+	err = insert(vma, vmf->pgoff, folio_page(folio, vmf->pgoff - first));
+	for (pgoff = begin; pgoff < end && !err; pgoff++) {
+		page = folio_page(folio, pgoff - first);
+		if (pgoff == vmf->pgoff || PageHWPoison(page))
+			continue;
+		if (insert(vma, pgoff, page))
+			break;
+	}
+	folio_unlock(folio);
+	folio_put(folio);
+	return err ? fault_error(vmf, err) : VM_FAULT_NOPAGE;
+}
+
+static vm_fault_t fault_in(struct hpheap_arena *arena, struct vm_fault *vmf)
+{
+	unsigned long index = vmf->pgoff >> arena->supply.order;
+	struct folio *folio;
+
+	if (index >= arena->nr_chunks)
+		return VM_FAULT_SIGBUS;
+
+	folio = hpheap_arena_get_or_alloc(arena, index);
+	if (IS_ERR(folio))
+		return fault_error(vmf, PTR_ERR(folio));
+
+	folio_lock(folio);
+	if (!hpheap_arena_holds(arena, index, folio)) {
+		/* punched meanwhile: the touch comes again and finds a new chunk */
+		folio_unlock(folio);
+		folio_put(folio);
+		return VM_FAULT_NOPAGE;
+	}
+	vmf->page = folio_page(folio, vmf->pgoff - folio->index);
+	if (unlikely(PageHWPoison(vmf->page))) {
+		/*
+		 * Core mm would look for its other mappings through
+		 * folio->mapping, which a chunk does not have, and crash.
+		 */
+		folio_unlock(folio);
+		folio_put(folio);
+		return VM_FAULT_HWPOISON;
+	}
+	atomic64_inc(&hpheap_counters.faults);
+	if (vmf->vma->vm_flags & VM_MIXEDMAP)
+		return map_chunk(vmf, folio);
+	return VM_FAULT_LOCKED;
+}
+
+static vm_fault_t arena_fault(struct vm_fault *vmf)
+{
+	struct hpheap_arena *arena = vmf->vma->vm_file->private_data;
+	vm_fault_t result = fault_in(arena, vmf);
+
+	trace_hpheap_fault(arena->id, (u64)vmf->pgoff << PAGE_SHIFT,
+			   vmf->flags & FAULT_FLAG_WRITE, (__force int)result);
+	return result;
+}
+
+static const struct vm_operations_struct arena_vm_ops = {
+	.fault = arena_fault,
+};
+
+/**
+ * hpheap_map() - mmap() of an arena
+ * @file: the arena file
+ * @vma: the new mapping
+ *
+ * As with other files it may reach past the end; a touch there is SIGBUS.
+ *
+ * Not dumped: a core dump would fill the arena. VM_HUGEPAGE keeps the PMDs of
+ * a process that switched huge pages off except where advised.
+ *
+ * Neither VM_DONTEXPAND nor, on chunks of PMD size, VM_MIXEDMAP: VMAs with
+ * these never merge again, and a split would cost the PMD for ever.
+ * vm_insert_page() needs VM_MIXEDMAP.
+ */
+int hpheap_map(struct file *file, struct vm_area_struct *vma)
+{
+	const struct hpheap_arena *arena = file->private_data;
+	unsigned long flags = VM_DONTDUMP | VM_HUGEPAGE;
+
+	if (!(vma->vm_flags & (VM_SHARED | VM_MAYSHARE)))
+		return -EINVAL;
+	if (arena->flags & HPHEAP_CREATE_FORK_NONE)
+		flags |= VM_DONTCOPY;
+	if (!COMPAT_FAULT_MAPS_FOLIO &&
+	    hpheap_arena_chunk_bytes(arena) != hpheap_chunk_pmd_bytes())
+		flags |= VM_MIXEDMAP;
+	compat_vm_flags_mod(vma, flags, 0);
+	vma->vm_ops = &arena_vm_ops;
+	return 0;
+}
+
+/**
+ * hpheap_map_find() - where to map an arena
+ * @file: the arena file
+ * @addr: the caller's hint, or 0
+ * @len: length of the mapping
+ * @pgoff: its offset in the file, in base pages
+ * @flags: MAP_*
+ *
+ * Addresses and file offsets agree in the bits below the chunk size, so that
+ * huge entries fit. thp_get_unmapped_area() promises that for the PMD size
+ * alone, and only to lengths above it: look for a chunk more and round. A
+ * caller's hint is taken as it is, if it is free.
+ *
+ * Return: the address or an error.
+ */
+unsigned long hpheap_map_find(struct file *file, unsigned long addr, unsigned long len,
+			      unsigned long pgoff, unsigned long flags)
+{
+	u64 chunk = hpheap_arena_chunk_bytes(file->private_data);
+	unsigned long found, offset = pgoff << PAGE_SHIFT;
+
+	if (addr) {
+		found = thp_get_unmapped_area(file, addr, len, pgoff, flags);
+		if (found == addr || flags & MAP_FIXED)
+			return found;
+	}
+	if (len + chunk > len) {
+		found = thp_get_unmapped_area(file, 0, len + chunk, pgoff, flags);
+		if (!IS_ERR_VALUE(found))
+			return found + ((offset - found) & (chunk - 1));
+	}
+	return thp_get_unmapped_area(file, 0, len, pgoff, flags);
+}
