@@ -79,33 +79,33 @@ void hpheap_uncharge(struct hpheap_charge *charge)
 	atomic64_sub(charge->bytes, &hpheap_counters.reserved_bytes);
 }
 
-#define COUNTER_ATTR(name)						\
-static ssize_t name##_show(struct device *dev,				\
-			   struct device_attribute *attr, char *buf)	\
-{									\
-	return sysfs_emit(buf, "%lld\n",				\
-			  (long long)atomic64_read(&hpheap_counters.name)); \
-}									\
-static DEVICE_ATTR_RO(name)
+static ssize_t counter_show(struct device *dev, struct device_attribute *attr, char *buf)
+{
+	const atomic64_t *counter = container_of(attr, struct dev_ext_attribute, attr)->var;
 
-COUNTER_ATTR(arenas);
-COUNTER_ATTR(reserved_bytes);
-COUNTER_ATTR(resident_bytes);
-COUNTER_ATTR(quarantined_bytes);
-COUNTER_ATTR(chunks_allocated);
-COUNTER_ATTR(chunks_released);
-COUNTER_ATTR(alloc_failures);
-COUNTER_ATTR(faults);
+	return sysfs_emit(buf, "%lld\n", (long long)atomic64_read(counter));
+}
+
+static struct dev_ext_attribute counter_attrs[] = {
+	{ __ATTR(arenas, 0444, counter_show, NULL), &hpheap_counters.arenas },
+	{ __ATTR(reserved_bytes, 0444, counter_show, NULL), &hpheap_counters.reserved_bytes },
+	{ __ATTR(resident_bytes, 0444, counter_show, NULL), &hpheap_counters.resident_bytes },
+	{ __ATTR(quarantined_bytes, 0444, counter_show, NULL), &hpheap_counters.quarantined_bytes },
+	{ __ATTR(chunks_allocated, 0444, counter_show, NULL), &hpheap_counters.chunks_allocated },
+	{ __ATTR(chunks_released, 0444, counter_show, NULL), &hpheap_counters.chunks_released },
+	{ __ATTR(alloc_failures, 0444, counter_show, NULL), &hpheap_counters.alloc_failures },
+	{ __ATTR(faults, 0444, counter_show, NULL), &hpheap_counters.faults },
+};
 
 static struct attribute *account_attrs[] = {
-	&dev_attr_arenas.attr,
-	&dev_attr_reserved_bytes.attr,
-	&dev_attr_resident_bytes.attr,
-	&dev_attr_quarantined_bytes.attr,
-	&dev_attr_chunks_allocated.attr,
-	&dev_attr_chunks_released.attr,
-	&dev_attr_alloc_failures.attr,
-	&dev_attr_faults.attr,
+	&counter_attrs[0].attr.attr,
+	&counter_attrs[1].attr.attr,
+	&counter_attrs[2].attr.attr,
+	&counter_attrs[3].attr.attr,
+	&counter_attrs[4].attr.attr,
+	&counter_attrs[5].attr.attr,
+	&counter_attrs[6].attr.attr,
+	&counter_attrs[7].attr.attr,
 	NULL
 };
 

@@ -35,7 +35,7 @@ struct hpheap_arena {
 	struct hpheap_charge charge;
 	struct inode *inode;	/* st_blocks; valid while the file lives */
 
-	spinlock_t lock;
+	spinlock_t lock;	/* slots, resident, node_chunks */
 	struct folio **slots;
 	unsigned long resident;
 	unsigned long *node_chunks;

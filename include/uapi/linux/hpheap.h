@@ -81,7 +81,7 @@ struct hpheap_info {
 
 /* hpheap_create.flags */
 #define HPHEAP_CREATE_CONTIG		(1U << 0) /* one physical run, allocated now */
-#define HPHEAP_CREATE_STRICT_NODE	(1U << 1) /* never another node than the policy's first choice */
+#define HPHEAP_CREATE_STRICT_NODE	(1U << 1) /* fail rather than leave the policy's nodes */
 #define HPHEAP_CREATE_FORK_SHARE	(1U << 2) /* a child shares the memory (default) */
 #define HPHEAP_CREATE_FORK_NONE		(1U << 3) /* a child does not get the mapping */
 
