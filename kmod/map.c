@@ -173,7 +173,7 @@ unsigned long hpheap_map_find(struct file *file, unsigned long addr, unsigned lo
 	u64 chunk = hpheap_arena_chunk_bytes(file->private_data);
 	unsigned long found, offset = pgoff << PAGE_SHIFT;
 
-	if (addr) {
+	if (addr || flags & MAP_FIXED) {
 		found = thp_get_unmapped_area(file, addr, len, pgoff, flags);
 		if (found == addr || flags & MAP_FIXED)
 			return found;
