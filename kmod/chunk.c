@@ -57,15 +57,19 @@ u64 hpheap_chunk_sizes(void)
 	return (largest << 1) - smallest;
 }
 
-/* The first base page of the chunk that memory_failure() has marked, or NULL. */
-static struct page *poisoned_page(struct folio *folio)
+/*
+ * Has memory_failure() marked a base page of it? Asked of every chunk that
+ * comes or goes, so the loop has nothing else in it.
+ */
+static bool has_poison(struct folio *folio)
 {
+	const long nr = folio_nr_pages(folio);
 	long i;
 
-	for (i = 0; i < folio_nr_pages(folio); i++)
+	for (i = 0; i < nr; i++)
 		if (PageHWPoison(folio_page(folio, i)))
-			return folio_page(folio, i);
-	return NULL;
+			return true;
+	return false;
 }
 
 /*
@@ -82,7 +86,7 @@ static void quarantine(struct folio *folio)
 
 static void put_or_quarantine(struct folio *folio)
 {
-	if (poisoned_page(folio))
+	if (has_poison(folio))
 		quarantine(folio);
 	else
 		folio_put(folio);
@@ -106,7 +110,7 @@ struct folio *hpheap_chunk_try(const struct hpheap_supply *supply, int node, gfp
 
 	for (;;) {
 		folio = __folio_alloc_node(CHUNK_GFP | gfp, supply->order, node);
-		if (!folio || !poisoned_page(folio))
+		if (!folio || !has_poison(folio))
 			break;
 		quarantine(folio);
 	}
