@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * What the subcommands of hpheapctl share: their options and exit status.
+ */
+#ifndef HPHEAPCTL_CTL_H
+#define HPHEAPCTL_CTL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+/* Exit status, as the manual has it. */
+enum {
+	STATUS_OK = 0,
+	STATUS_FAILED = 1,	/* doctor: only the fallback works */
+	STATUS_USAGE = 2,
+	STATUS_NO_HUGE = 3,	/* doctor: not even the fallback gives huge pages */
+	STATUS_BROKEN = 4,	/* output not written, or no memory: nothing is said */
+};
+
+struct options {
+	bool json;
+	uint64_t size;		/* doctor: memory that the service wants */
+	pid_t pid;		/* stat: only arenas of this process; 0: all */
+};
+
+typedef int command_fn(const struct options *options, int argc, char **argv);
+
+command_fn cmd_info, cmd_doctor, cmd_load, cmd_unload, cmd_stat;
+
+/* One line on stderr, with the program's name before it. */
+void complain(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+#endif

@@ -1,0 +1,258 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/*
+ * hpheapctl: look at, load and mend what hpheap needs from the system.
+ *
+ * The table of subcommands, their options and help. Each subcommand has a
+ * file of its own; hpheapctl(1) is the manual.
+ */
+#include "ctl.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "root.h"
+#include "text.h"
+
+/* What one device arena of the library takes. */
+#define DEFAULT_SIZE ((uint64_t)64 << 20)
+#define MAX_SIZE ((uint64_t)1 << 60)
+
+struct command {
+	const char *name;
+	const char *arguments;	/* what follows the options, "" for nothing */
+	const char *options;	/* the letters of those it takes besides -h and --root */
+	const char *summary;
+	const char *help;
+	command_fn *run;
+};
+
+static const struct command commands[] = {
+	{ "info", "", "j", "what this system offers",
+	  "Prints the module, the device, chunk sizes, limits, huge page settings and\n"
+	  "memory nodes of this system.\n"
+	  "\n"
+	  "Exit status: 0 printed; 2 wrong usage; 4 output not written.\n", cmd_info },
+	{ "doctor", "", "js", "would the device be used here? if not, what mends it",
+	  "Finds out, by doing it, whether a service started like this would get its\n"
+	  "memory from the device; if not, names the one thing that is missing first and\n"
+	  "the commands that mend it, and says what the fallback gives.\n"
+	  "\n"
+	  "Exit status: 0 the device is used; 1 only the fallback works; 2 wrong usage;\n"
+	  "3 not even the fallback gives huge pages; 4 output not written.\n", cmd_doctor },
+	{ "load", "[PARAMETER=VALUE]...", "", "load the module",
+	  "Loads the module with the parameters given, such as max_bytes=8589934592 for at\n"
+	  "most 8 GiB in all arenas. Parameters in /etc/modprobe.d count too.\n"
+	  "\n"
+	  "Exit status: 0 loaded, or was so already; 1 not loaded; 2 wrong usage.\n", cmd_load },
+	{ "unload", "", "", "unload the module",
+	  "Unloads the module. It stays while an arena lives: the processes that hold one\n"
+	  "are named.\n"
+	  "\n"
+	  "Exit status: 0 unloaded, or was so already; 1 still loaded; 2 wrong usage.\n",
+	  cmd_unload },
+	{ "stat", "", "jp", "all arenas on the system, and who holds them",
+	  "Lists every arena with its size, memory and the processes that have it open or\n"
+	  "mapped. Only root sees those of other users.\n"
+	  "\n"
+	  "Exit status: 0 printed; 1 /proc, or the process asked for, cannot be looked into;\n"
+	  "2 wrong usage; 4 output not written.\n",
+	  cmd_stat },
+};
+
+static const struct option long_options[] = {
+	{ "help", no_argument, NULL, 'h' },
+	{ "version", no_argument, NULL, 'V' },
+	{ "root", required_argument, NULL, 'r' },
+	{ "json", no_argument, NULL, 'j' },
+	{ "size", required_argument, NULL, 's' },
+	{ "pid", required_argument, NULL, 'p' },
+	{ NULL, 0, NULL, 0 },
+};
+
+#define N_COMMANDS (sizeof(commands) / sizeof(*commands))
+
+void complain(const char *format, ...)
+{
+	va_list args;
+
+	fputs("hpheapctl: ", stderr);
+	va_start(args, format);
+	vfprintf(stderr, format, args);
+	va_end(args);
+	putc('\n', stderr);
+}
+
+static void help_all(void)
+{
+	size_t i;
+
+	fputs("Usage: hpheapctl COMMAND [OPTION]...\n"
+	      "Look at, load and mend what hpheap, a heap of huge pages, needs.\n\n", stdout);
+	for (i = 0; i < N_COMMANDS; i++)
+		printf("  %-8s %s\n", commands[i].name, commands[i].summary);
+	fputs("\n"
+	      "  --help     this text; hpheapctl COMMAND --help tells of one command\n"
+	      "  --version  print the version\n"
+	      "\n"
+	      "The exit status is 2 for wrong usage, 4 when output could not be written;\n"
+	      "the help of each command has the others. hpheapctl(1) is the manual.\n", stdout);
+}
+
+static void help_command(const struct command *command)
+{
+	printf("Usage: hpheapctl %s [OPTION]...%s%s\n\n%s\n", command->name,
+	       *command->arguments ? " " : "", command->arguments, command->help);
+	if (strchr(command->options, 'j'))
+		puts("  -j, --json      print JSON");
+	if (strchr(command->options, 'p'))
+		puts("  -p, --pid=PID   only arenas that this process holds");
+	if (strchr(command->options, 's'))
+		puts("  -s, --size=SIZE memory that the service wants: bytes, or with K, M, G, T;\n"
+		     "                  64M when not given");
+	puts("      --root=DIR  take /proc, /sys, /dev, /etc and /lib/modules from below DIR");
+	puts("  -h, --help      this text");
+}
+
+static int usage_error(const struct command *command)
+{
+	fprintf(stderr, "Try 'hpheapctl %s%s--help'.\n", command ? command->name : "",
+		command ? " " : "");
+	return STATUS_USAGE;
+}
+
+static bool parse_pid(const char *text, pid_t *pid)
+{
+	uint64_t number;
+
+	if (!parse_size(text, &number) || !number || number > INT_MAX ||
+	    strspn(text, "0123456789") != strlen(text))
+		return false;
+	*pid = (pid_t)number;
+	return true;
+}
+
+/* One option that @command takes; false after a complaint. */
+static bool take_option(int letter, struct options *options)
+{
+	switch (letter) {
+	case 'j':
+		options->json = true;
+		return true;
+	case 'r':
+		root_set(optarg);
+		return true;
+	case 's':
+		if (parse_size(optarg, &options->size) && options->size &&
+		    options->size <= MAX_SIZE)
+			return true;
+		complain("'%s' is no size: a number of bytes, or one with K, M, G or T", optarg);
+		return false;
+	case 'p':
+		if (parse_pid(optarg, &options->pid))
+			return true;
+		complain("'%s' is no process number", optarg);
+		return false;
+	default:
+		return false;
+	}
+}
+
+static int run_command(const struct command *command, int argc, char **argv)
+{
+	struct options options = { .size = DEFAULT_SIZE };
+	int letter;
+
+	optind = 0;
+	while ((letter = getopt_long(argc, argv, "hjs:p:", long_options, NULL)) != -1) {
+		if (letter == 'h') {
+			help_command(command);
+			return STATUS_OK;
+		}
+		if (letter == '?')
+			return usage_error(command);
+		if (letter != 'r' && !strchr(command->options, letter)) {
+			complain("%s takes no option '%s'", command->name, argv[optind - 1]);
+			return usage_error(command);
+		}
+		if (!take_option(letter, &options))
+			return usage_error(command);
+	}
+	if (optind < argc && !*command->arguments) {
+		complain("%s takes no argument '%s'", command->name, argv[optind]);
+		return usage_error(command);
+	}
+	return command->run(&options, argc - optind, argv + optind);
+}
+
+static const struct command *find_command(const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < N_COMMANDS; i++)
+		if (!strcmp(commands[i].name, name))
+			return &commands[i];
+	return NULL;
+}
+
+/* Options before the command, then the command. */
+static int run(int argc, char **argv)
+{
+	const struct command *command;
+	int letter;
+
+	while ((letter = getopt_long(argc, argv, "+hV", long_options, NULL)) != -1) {
+		switch (letter) {
+		case 'h':
+			help_all();
+			return STATUS_OK;
+		case 'V':
+			puts("hpheapctl " HPHEAPCTL_VERSION);
+			return STATUS_OK;
+		case '?':
+			return usage_error(NULL);
+		default:
+			complain("an option of a command stands behind its name");
+			return usage_error(NULL);
+		}
+	}
+	if (optind >= argc) {
+		complain("no command given");
+		return usage_error(NULL);
+	}
+	command = find_command(argv[optind]);
+	if (!command) {
+		complain("there is no command '%s'", argv[optind]);
+		return usage_error(NULL);
+	}
+	argv[optind] = argv[0];		/* getopt_long() puts it before what it complains about */
+	return run_command(command, argc - optind, argv + optind);
+}
+
+/* What we open must not get the number of a closed standard stream. */
+static void fill_standard_streams(void)
+{
+	int fd;
+
+	for (fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+		if (fcntl(fd, F_GETFD) < 0)
+			open("/dev/null", O_RDONLY);
+}
+
+int main(int argc, char **argv)
+{
+	int status;
+
+	fill_standard_streams();
+	status = run(argc, argv);
+	if (fflush(stdout) || ferror(stdout)) {
+		complain("cannot write the output: %s", strerror(errno));
+		return STATUS_BROKEN;
+	}
+	return status;
+}

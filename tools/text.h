@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Text for people: sizes with a unit, names made safe for a terminal.
+ */
+#ifndef HPHEAPCTL_TEXT_H
+#define HPHEAPCTL_TEXT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct size_text { char text[24]; };
+
+/* 2097152 is "2 MiB"; one decimal where the number is no whole one: "1.5 GiB". */
+struct size_text size_text(uint64_t bytes);
+
+/* "64M", "2097152", "1G"; false when it is no size or does not fit. */
+bool parse_size(const char *text, uint64_t *bytes);
+
+/* Leaves plain ASCII only: a process may call itself an escape sequence. */
+void make_printable(char *text);
+
+#endif
