@@ -45,6 +45,13 @@ static inline void compat_vm_flags_mod(struct vm_area_struct *vma,
 #define COMPAT_MAX_ORDER (MAX_ORDER - 1)
 #endif
 
+/* 6.7 asks vm_operations_struct.get_policy for an interleave index, too. */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 7, 0)
+#define COMPAT_GET_POLICY_ARGS struct vm_area_struct *vma, unsigned long addr
+#else
+#define COMPAT_GET_POLICY_ARGS struct vm_area_struct *vma, unsigned long addr, pgoff_t *ilx
+#endif
+
 /*
  * Since 6.18 a fault that returns a page of a large folio maps the whole of
  * it (mainline 19773df031bc); before, one base page of it, unless the folio

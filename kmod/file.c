@@ -345,12 +345,6 @@ static struct inode *new_arena_inode(const struct hpheap_arena *arena)
 	inode->i_blkbits = hpheap_arena_chunk_shift(arena);
 	inode->i_op = &arena_iops;
 	i_size_write(inode, arena->bytes);
-	/*
-	 * "Nothing here can move to another node": else NUMA balancing unmaps
-	 * chunks now and then to see who touches them, a page fault each, for
-	 * a migration that cannot happen (vma_migratable() in mm/mempolicy.c).
-	 */
-	mapping_set_gfp_mask(inode->i_mapping, GFP_USER | __GFP_DMA);
 	return inode;
 }
 

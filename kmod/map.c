@@ -117,8 +117,24 @@ static vm_fault_t arena_fault(struct vm_fault *vmf)
 	return result;
 }
 
+#ifdef CONFIG_NUMA
+/*
+ * No policy: chunks go where their arena wants them, whatever mbind() says of
+ * the mapping. And NUMA balancing passes over mappings that answer so
+ * (vma_policy_mof() in mm/mempolicy.c): it would unmap chunks now and then to
+ * see who touches them, a page fault each, for a migration that cannot happen.
+ */
+static struct mempolicy *arena_get_policy(COMPAT_GET_POLICY_ARGS)
+{
+	return NULL;
+}
+#endif
+
 static const struct vm_operations_struct arena_vm_ops = {
 	.fault = arena_fault,
+#ifdef CONFIG_NUMA
+	.get_policy = arena_get_policy,
+#endif
 };
 
 /**

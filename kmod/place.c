@@ -73,6 +73,20 @@ u64 hpheap_place_bytes(const struct hpheap_place *place)
 	return pages << PAGE_SHIFT;
 }
 
+/* The node of a mask that is nearest to this CPU; NUMA_NO_NODE when it is empty. */
+static int nearest(const nodemask_t *nodes)
+{
+	int here = numa_mem_id(), best = NUMA_NO_NODE, best_distance = INT_MAX, node;
+
+	for_each_node_mask(node, *nodes) {
+		if (node_distance(here, node) < best_distance) {
+			best = node;
+			best_distance = node_distance(here, node);
+		}
+	}
+	return best;
+}
+
 /**
  * hpheap_place_candidates() - nodes to try for a chunk before falling back
  * @place: the arena's policy
@@ -87,7 +101,11 @@ void hpheap_place_candidates(const struct hpheap_place *place, unsigned long ind
 
 	switch (place->policy) {
 	case HPHEAP_POLICY_LOCAL:
-		*candidates = nodemask_of_node(numa_mem_id());
+		/*
+		 * Not simply numa_mem_id(): where CONFIG_HAVE_MEMORYLESS_NODES
+		 * is not set (x86, arm64) that may be a node without memory.
+		 */
+		*candidates = nodemask_of_node(nearest(&node_states[N_MEMORY]));
 		break;
 	case HPHEAP_POLICY_INTERLEAVE:
 		skip = index % nodes_weight(place->nodes);
@@ -101,17 +119,11 @@ void hpheap_place_candidates(const struct hpheap_place *place, unsigned long ind
 	}
 }
 
-/* Takes the candidate nearest to this CPU out of the mask; -1 when it is empty. */
+/* Takes the candidate nearest to this CPU out of the mask; NUMA_NO_NODE when it is empty. */
 int hpheap_place_take_nearest(nodemask_t *candidates)
 {
-	int here = numa_mem_id(), best = NUMA_NO_NODE, best_distance = INT_MAX, node;
+	int best = nearest(candidates);
 
-	for_each_node_mask(node, *candidates) {
-		if (node_distance(here, node) < best_distance) {
-			best = node;
-			best_distance = node_distance(here, node);
-		}
-	}
 	if (best != NUMA_NO_NODE)
 		node_clear(best, *candidates);
 	return best;
