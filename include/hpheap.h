@@ -11,6 +11,9 @@
  * async-signal-safe. Failure is a null pointer or -1, with errno set; the
  * library writes to stderr only for a wrong value in its environment, and
  * aborts only on a broken invariant of its own or heap corruption.
+ *
+ * After fork() both processes have a heap that works. The device's memory stays
+ * with the parent: there a touch in the child is SIGSEGV, never shared.
  */
 #ifndef HPHEAP_H
 #define HPHEAP_H
@@ -104,8 +107,10 @@ struct hpheap_stats {
 	uint64_t release_calls;	/* huge units given back, ever */
 	uint64_t fallback_units; /* huge units that fell back from the device, ever */
 	int32_t fallback_errno;	/* why the last of them did */
-	uint32_t device_lost;	/* arenas whose descriptor somebody else closed */
+	uint32_t device_lost;	/* times somebody had closed the device's descriptor */
 	uint64_t peak_committed_bytes;
+	int32_t placement_errno; /* why a placement was refused last, 0 = it was not */
+	uint32_t padding;
 };
 
 /**
@@ -117,7 +122,8 @@ struct hpheap_stats {
  *
  * Returns the heap, or NULL with errno: EINVAL a bad option; ENOMEM; with
  * HPHEAP_BACKEND_DEVICE also what open() of the device said, ENODEV where it
- * is no hpheap device.
+ * is no hpheap device, EPROTO where its ABI is another one, EOPNOTSUPP where it
+ * has no chunks of the size of a huge unit.
  */
 HPHEAP_API struct hpheap *hpheap_create(const struct hpheap_options *options);
 
@@ -150,7 +156,8 @@ HPHEAP_API struct hpheap *hpheap_default(void);
  * Returns the first byte, or NULL with errno: EINVAL no bytes, bad alignment
  * or flag; ENOMEM no memory, no address space, or over the heap's limit.
  */
-HPHEAP_API void *hpheap_span_alloc(struct hpheap *heap, size_t bytes, size_t align, unsigned int flags);
+HPHEAP_API void *hpheap_span_alloc(struct hpheap *heap, size_t bytes, size_t align,
+				   unsigned int flags);
 
 /**
  * hpheap_span_free - free a span

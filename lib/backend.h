@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifndef HPH_BACKEND_H
+#define HPH_BACKEND_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "hpheap.h"
+#include "place.h"
+
+struct hph_backend;
+struct hph_meta;
+
+/* What query() tells of a backend. */
+struct hph_backend_facts {
+	int placement_errno;	/* why a placement was refused last, 0 = never */
+	uint32_t device_lost;	/* times its descriptor was found closed or replaced */
+};
+
+/*
+ * What a heap needs from whoever has the memory, by address and in huge units.
+ *
+ * A unit is reserved (addresses, nothing else), then attached to a backend,
+ * then committed, released, committed again, and at last detached: reserved as
+ * it was. A heap may have a second backend to which units fall back: each unit
+ * belongs to the backend that attached it.
+ *
+ * All return 0 or a negative errno; a call that failed has changed nothing.
+ * The heap's lock is never held. reserve, unreserve and attach are called by
+ * one thread at a time; the others by several at once, for different units.
+ */
+struct hph_backend_ops {
+	/* @bytes of addresses, at @hint if they are free; aligned to the base page, no more. */
+	int (*reserve)(struct hph_backend *backend, uintptr_t hint, size_t bytes,
+		       uintptr_t *base);
+
+	/* Gives back addresses and all that is there. */
+	void (*unreserve)(struct hph_backend *backend, uintptr_t addr, size_t bytes);
+
+	/* Attaches the first *@attached bytes of a reserved range: at least a unit. */
+	int (*attach)(struct hph_backend *backend, uintptr_t addr, size_t bytes,
+		      const struct hph_place *place, size_t *attached);
+
+	/* Makes any range of units reserved. */
+	int (*detach)(struct hph_backend *backend, uintptr_t addr, size_t bytes);
+
+	/* Fills an attached unit with zeroed memory, mapped. */
+	int (*commit)(struct hph_backend *backend, uintptr_t addr);
+
+	/* Empties a committed unit. *@detached tells that it was detached as well. */
+	int (*release)(struct hph_backend *backend, uintptr_t addr, bool *detached);
+
+	void (*query)(struct hph_backend *backend, struct hph_backend_facts *facts);
+
+	/* After the last unreserve(). */
+	void (*close)(struct hph_backend *backend);
+};
+
+/* The first member of each backend's own structure. */
+struct hph_backend {
+	const struct hph_backend_ops *ops;
+};
+
+/* Anonymous memory, on huge pages or on base pages. NULL: no memory for it. */
+struct hph_backend *hph_anon_open(struct hph_meta *meta, bool huge);
+const char *hph_anon_shortcoming(void);
+
+/* Reserving is the same for both. */
+int hph_anon_reserve(struct hph_backend *backend, uintptr_t hint, size_t bytes,
+		     uintptr_t *base);
+void hph_anon_unreserve(struct hph_backend *backend, uintptr_t addr, size_t bytes);
+int hph_anon_detach(struct hph_backend *backend, uintptr_t addr, size_t bytes);
+
+/* /dev/hpheap. Units of it are not there in a child after fork(). */
+int hph_device_open(struct hph_meta *meta, const char *path, struct hph_backend **backend);
+const char *hph_device_shortcoming(int error);
+
+#endif /* HPH_BACKEND_H */

@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/*
+ * Anonymous memory as a backend: with transparent huge pages (thp), or with
+ * base pages only (small). It needs no privilege and is always there.
+ *
+ * Advice and placement come with attach(), before the first page can: with
+ * mlockall(MCL_FUTURE) it is mprotect() in commit() that fills a unit.
+ */
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "backend.h"
+#include "meta.h"
+#include "os.h"
+#include "units.h"
+
+#define THP_DIR	"/sys/kernel/mm/transparent_hugepage/"
+
+struct anon {
+	struct hph_backend backend;
+	bool huge;
+	_Atomic int placement_errno;
+};
+
+static struct anon *to_anon(struct hph_backend *backend)
+{
+	return (struct anon *)backend;
+}
+
+int hph_anon_reserve(struct hph_backend *backend, uintptr_t hint, size_t bytes, uintptr_t *base)
+{
+	(void)backend;
+	return hph_os_reserve(hint, bytes, base);
+}
+
+void hph_anon_unreserve(struct hph_backend *backend, uintptr_t addr, size_t bytes)
+{
+	(void)backend;
+	hph_os_unmap(addr, bytes);
+}
+
+int hph_anon_detach(struct hph_backend *backend, uintptr_t addr, size_t bytes)
+{
+	(void)backend;
+	return hph_os_reserve_at(addr, bytes);
+}
+
+/*
+ * Both are wishes: a kernel without transparent huge pages refuses the advice
+ * (EINVAL), a container the placement. The memory is as good as it gets.
+ */
+static int anon_attach(struct hph_backend *backend, uintptr_t addr, size_t bytes,
+		       const struct hph_place *place, size_t *attached)
+{
+	struct anon *anon = to_anon(backend);
+	int error;
+
+	hph_os_advise_huge(addr, bytes, anon->huge);
+	error = hph_numa_bind(addr, bytes, place);
+	if (error)
+		atomic_store(&anon->placement_errno, -error);
+	*attached = bytes;
+	return 0;
+}
+
+static int anon_commit(struct hph_backend *backend, uintptr_t addr)
+{
+	int error = hph_os_open_up(addr, HPHEAP_HUGE_SIZE);
+
+	(void)backend;
+	if (error)
+		return error;
+	error = hph_os_populate(addr, HPHEAP_HUGE_SIZE);
+	if (error) {
+		hph_os_discard(addr, HPHEAP_HUGE_SIZE);	/* some of it may be there */
+		hph_os_close_down(addr, HPHEAP_HUGE_SIZE);
+	}
+	return error;
+}
+
+/*
+ * The reservation takes its place again: then the unit is not charged either
+ * where overcommit is strict, and a later mlockall() does not fill it. That may
+ * need a mapping more than the system allows; the memory goes in any case.
+ */
+static int anon_release(struct hph_backend *backend, uintptr_t addr, bool *detached)
+{
+	*detached = !hph_anon_detach(backend, addr, HPHEAP_HUGE_SIZE);
+	return *detached ? 0 : hph_os_discard(addr, HPHEAP_HUGE_SIZE);
+}
+
+static void anon_query(struct hph_backend *backend, struct hph_backend_facts *facts)
+{
+	*facts = (struct hph_backend_facts){
+		.placement_errno = atomic_load(&to_anon(backend)->placement_errno),
+	};
+}
+
+static void anon_close(struct hph_backend *backend)
+{
+	(void)backend;	/* its structure is metadata, which goes with the heap */
+}
+
+static const struct hph_backend_ops anon_ops = {
+	.reserve = hph_anon_reserve,
+	.unreserve = hph_anon_unreserve,
+	.attach = anon_attach,
+	.detach = hph_anon_detach,
+	.commit = anon_commit,
+	.release = anon_release,
+	.query = anon_query,
+	.close = anon_close,
+};
+
+struct hph_backend *hph_anon_open(struct hph_meta *meta, bool huge)
+{
+	struct anon *anon = hph_meta_alloc(meta, sizeof(*anon));
+
+	if (!anon)
+		return NULL;
+	anon->backend.ops = &anon_ops;
+	anon->huge = huge;
+	return &anon->backend;
+}
+
+static bool chosen(const char *text, const char *word)
+{
+	const char *bracket = strchr(text, '[');
+
+	return bracket && !strncmp(bracket + 1, word, strlen(word));
+}
+
+/*
+ * Why units will be on base pages though huge ones were asked for, or NULL. A
+ * unit is huge where the PMD is no larger than it, or where the kernel (6.8)
+ * has smaller huge pages and one of that size is switched on.
+ */
+const char *hph_anon_shortcoming(void)
+{
+	char text[64], path[96];
+
+	if (hph_os_read_line(THP_DIR "enabled", text, sizeof(text)))
+		return "this kernel has no transparent huge pages";
+	if (chosen(text, "never"))
+		return "transparent huge pages are switched off";
+	if (!hph_os_read_line(THP_DIR "hpage_pmd_size", text, sizeof(text)) &&
+	    strtoull(text, NULL, 10) <= HPHEAP_HUGE_SIZE)
+		return NULL;
+	snprintf(path, sizeof(path), THP_DIR "hugepages-%zukB/enabled", HPHEAP_HUGE_SIZE >> 10);
+	if (!hph_os_read_line(path, text, sizeof(text)) && !chosen(text, "never"))
+		return NULL;
+	return "transparent huge pages are larger than 2 MiB here";
+}

@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# The library. One set of objects, position independent, is both the shared
+# and the static one.
+
+lib-sources := $(sort $(wildcard lib/*.c))
+lib-objects := $(lib-sources:%.c=$(O)/%.o)
+lib-soname  := libhpheap.so.0
+lib-shared  := $(O)/$(lib-soname)
+lib-static  := $(O)/libhpheap.a
+lib-cflags  := $(CSTD) $(WARNINGS) -fPIC -fvisibility=hidden -pthread
+lib-cppflags := -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64
+lib-libs    := -lnuma -pthread
+
+# Cross builds: SYSROOT is an unpacked libnuma-dev of that architecture.
+SYSROOT    ?=
+ifneq ($(SYSROOT),)
+lib-cppflags += -idirafter $(SYSROOT)/usr/include
+lib-libs     := -L$(SYSROOT)/usr/lib/$(shell $(CC) -dumpmachine) $(lib-libs)
+endif
+
+all-targets     += lib
+install-targets += install-lib
+help-lines      += lib '$(lib-shared), $(lib-static)'
+
+.PHONY: lib install-lib uninstall-lib
+lib: $(lib-shared) $(O)/libhpheap.so $(lib-static)
+
+$(O)/lib/%.o: lib/%.c lib/lib.mk
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(lib-cppflags) $(CFLAGS) $(lib-cflags) -MMD -MP -c -o $@ $<
+
+-include $(lib-objects:.o=.d)
+
+$(lib-shared): $(lib-objects) lib/libhpheap.map
+	$(CC) $(CFLAGS) -shared -Wl,-soname,$(lib-soname) -Wl,--version-script=lib/libhpheap.map \
+		-Wl,-z,defs $(LDFLAGS) -o $@ $(lib-objects) $(lib-libs)
+
+$(O)/libhpheap.so: $(lib-shared)
+	ln -sf $(lib-soname) $@
+
+$(lib-static): $(lib-objects)
+	rm -f $@
+	$(AR) rcs $@ $(lib-objects)
+
+install-lib: lib
+	install -D -m 644 include/hpheap.h $(DESTDIR)$(INCLUDEDIR)/hpheap.h
+	install -D -m 755 $(lib-shared) $(DESTDIR)$(LIBDIR)/$(lib-soname)
+	ln -sf $(lib-soname) $(DESTDIR)$(LIBDIR)/libhpheap.so
+	install -D -m 644 $(lib-static) $(DESTDIR)$(LIBDIR)/libhpheap.a
+	install -d $(DESTDIR)$(LIBDIR)/pkgconfig
+	sed -e 's,@PREFIX@,$(PREFIX),; s,@LIBDIR@,$(LIBDIR),; s,@INCLUDEDIR@,$(INCLUDEDIR),' \
+		-e 's,@VERSION@,$(VERSION),' lib/hpheap.pc.in \
+		>$(DESTDIR)$(LIBDIR)/pkgconfig/hpheap.pc
+
+uninstall: uninstall-lib
+uninstall-lib:
+	rm -f $(DESTDIR)$(INCLUDEDIR)/hpheap.h $(DESTDIR)$(LIBDIR)/$(lib-soname) \
+		$(DESTDIR)$(LIBDIR)/libhpheap.so $(DESTDIR)$(LIBDIR)/libhpheap.a \
+		$(DESTDIR)$(LIBDIR)/pkgconfig/hpheap.pc

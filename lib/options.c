@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/*
+ * The environment, read once, when the first heap is made.
+ *
+ * A wrong value is told in one line on stderr, which is all the library ever
+ * prints, and counts as not set. Programs with more rights than their caller
+ * (set-user-ID) do not listen to the caller's environment.
+ */
+#include "options.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "os.h"
+
+static struct hph_environment environment;
+static pthread_once_t environment_once = PTHREAD_ONCE_INIT;
+
+bool hph_parse_backend(const char *text, enum hpheap_backend *backend)
+{
+	static const char *const names[] = {
+		[HPHEAP_BACKEND_AUTO] = "auto",
+		[HPHEAP_BACKEND_DEVICE] = "device",
+		[HPHEAP_BACKEND_THP] = "thp",
+		[HPHEAP_BACKEND_SMALL] = "small",
+	};
+	size_t i;
+
+	for (i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		if (!strcmp(text, names[i])) {
+			*backend = (enum hpheap_backend)i;
+			return true;
+		}
+	}
+	return false;
+}
+
+/* Decimal digits at the beginning of a text; false: none, or too many. */
+static bool parse_digits(const char **text, uint64_t *value)
+{
+	const char *digit = *text;
+
+	*value = 0;
+	for (; *digit >= '0' && *digit <= '9'; digit++) {
+		const uint64_t next = (uint64_t)(*digit - '0');
+
+		if (*value > (UINT64_MAX - next) / 10)
+			return false;
+		*value = *value * 10 + next;
+	}
+	if (digit == *text)
+		return false;
+	*text = digit;
+	return true;
+}
+
+/* "local", "interleave", or the number of a node that is there. */
+bool hph_parse_place(const char *text, struct hph_place *place)
+{
+	uint64_t node;
+
+	if (!strcmp(text, "local")) {
+		place->placement = HPHEAP_PLACE_LOCAL;
+		return true;
+	}
+	if (!strcmp(text, "interleave")) {
+		place->placement = HPHEAP_PLACE_INTERLEAVE;
+		return true;
+	}
+	if (!parse_digits(&text, &node) || *text || node > UINT32_MAX ||
+	    !hph_numa_node_valid((uint32_t)node))
+		return false;
+	place->placement = HPHEAP_PLACE_NODE;
+	place->node = (uint32_t)node;
+	return true;
+}
+
+/* Bytes, or with K, M, G, T the powers of 1024; 0 is no limit. */
+bool hph_parse_size(const char *text, uint64_t *bytes)
+{
+	static const char units[] = "KMGT";
+	const char *unit;
+	unsigned int shift = 0;
+	uint64_t value;
+
+	if (!parse_digits(&text, &value))
+		return false;
+	if (*text) {
+		unit = strchr(units, *text);
+		if (!unit || text[1])
+			return false;
+		shift = 10 * ((unsigned int)(unit - units) + 1);
+	}
+	if (value > UINT64_MAX >> shift)
+		return false;
+	*bytes = value << shift;
+	return true;
+}
+
+static void read_environment(void)
+{
+	const char *backend = secure_getenv("HPHEAP_BACKEND");
+	const char *node = secure_getenv("HPHEAP_NODE");
+	const char *limit = secure_getenv("HPHEAP_LIMIT");
+	const char *device = secure_getenv("HPHEAP_DEVICE");
+
+	if (backend && !hph_parse_backend(backend, &environment.backend))
+		hph_os_say("HPHEAP_BACKEND=%.64s: not auto, device, thp or small; using auto",
+			   backend);
+	if (node && !hph_parse_place(node, &environment.place))
+		hph_os_say("HPHEAP_NODE=%.64s: not local, interleave or a node with memory; "
+			   "using local", node);
+	if (limit && !hph_parse_size(limit, &environment.limit_bytes))
+		hph_os_say("HPHEAP_LIMIT=%.64s: not a number of bytes, K, M, G or T; "
+			   "using no limit", limit);
+	environment.device = HPH_DEVICE_PATH;
+	if (device && *device == '/')
+		environment.device = device;
+	else if (device)
+		hph_os_say("HPHEAP_DEVICE=%.64s: not an absolute path; using " HPH_DEVICE_PATH,
+			   device);
+}
+
+const struct hph_environment *hph_environment(void)
+{
+	pthread_once(&environment_once, read_environment);
+	return &environment;
+}

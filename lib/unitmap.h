@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifndef HPH_UNITMAP_H
+#define HPH_UNITMAP_H
+
+#include "unit.h"
+
+struct hph_meta;
+
+/* Bits of the addresses that have a place in the map, and of those a leaf covers. */
+#if UINTPTR_MAX > UINT32_MAX
+#define HPH_ADDRESS_BITS	48
+#define HPH_LEAF_BITS		12
+#else
+#define HPH_ADDRESS_BITS	32
+#define HPH_LEAF_BITS		11
+#endif
+
+#define HPH_LEAF_UNITS	((size_t)1 << HPH_LEAF_BITS)
+#define HPH_LEAVES	((size_t)1 << (HPH_ADDRESS_BITS - HPH_HUGE_SHIFT - HPH_LEAF_BITS))
+
+struct hph_leaf {
+	struct hph_unit units[HPH_LEAF_UNITS];
+};
+
+/* From the number of a huge unit to what is known about it. */
+struct hph_unitmap {
+	struct hph_leaf *_Atomic *top;
+};
+
+int hph_unitmap_init(struct hph_unitmap *map, struct hph_meta *meta);
+int hph_unitmap_prepare(struct hph_unitmap *map, struct hph_meta *meta, uintptr_t first,
+			size_t units);
+struct hph_unit *hph_unitmap_get(const struct hph_unitmap *map, uintptr_t number);
+
+#endif /* HPH_UNITMAP_H */
