@@ -67,6 +67,10 @@ static int search_node(const struct hpheap_supply *supply, int node, gfp_t gfp,
 	LIST_HEAD(found);
 	int err = -ENOMEM;
 
+	/* What cannot be is not searched for: the search would empty the node. */
+	if (nr > node_present_pages(node) >> supply->order)
+		return -ENOMEM;
+
 	while (taken < most) {
 		while (taken < target) {
 			if (fatal_signal_pending(current)) {
