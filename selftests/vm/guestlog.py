@@ -25,8 +25,8 @@ class Section:
         self.seconds = 0
         self.arenas = 0             # what it left in the module
         self.resident = 0
-        self.chunks = None          # KiB so far
-        self.unaccounted = None     # KiB so far
+        self.chunks = None          # KiB so far, where that is told
+        self.unaccounted = None
         self.timeout = None
 
 
@@ -38,6 +38,7 @@ class Log:
         self.release = None
         self.page_kib = None
         self.memory = None          # KiB in lost chunks, gone in all, in quarantine
+        self.failed = (0, 0)        # slab and page allocations made to fail
         self.lockdep = None         # was it still watching at the end?
         self.leaks = []             # kmemleak's report
         self.killed = None          # why the host ended the guest
@@ -57,14 +58,17 @@ def told(log, words):
     elif what == "end":
         section.status, section.seconds = int(rest[1]), int(rest[2])
         if len(rest) > 3:
-            (section.arenas, section.resident, section.chunks,
-             section.unaccounted) = map(int, rest[3:7])
+            section.arenas, section.resident = map(int, rest[3:5])
+        if len(rest) > 5:
+            section.chunks, section.unaccounted = map(int, rest[5:7])
     elif what == "timeout":
         section.timeout = int(rest[1])
     elif what == "kernel":
         log.release, log.page_kib = rest[0], int(rest[1])
     elif what == "memory":
         log.memory = tuple(map(int, rest))
+    elif what == "failed":
+        log.failed = tuple(map(int, rest))
     elif what == "lockdep":
         log.lockdep = rest[0] == "1"
     elif what == "killed":

@@ -141,6 +141,9 @@ class Judge:
                       unload.output if unload else ()):
             self.complaints(unload)
             self.memory()
+        if self.faults:
+            self.check(min(log.failed) > 0, "guest", "allocations_failed",
+                       "{} of slabs and {} of pages".format(*log.failed))
         if "-debug" in self.kernel.name:
             self.check(log.lockdep, "guest", "lockdep_watched_all",
                        "lockdep was off at the end: it had met something, or run out of room")

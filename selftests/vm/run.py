@@ -62,8 +62,6 @@ def command(kernel, directory, mode, computer, extra=()):
     """QEMU's command line; computer: what says how many CPUs, how much memory."""
     qemu, _, machine, console = MACHINES[kernel.arch]
     options = f"console={console} {KERNEL_OPTIONS} vm.mode={mode} vm.speed={kernel.speed}"
-    if "-debug" in kernel.name:
-        options += " page_owner=on"     # a bad page comes with its past
     if os.environ.get("TEST"):
         options += " vm.only=" + os.environ["TEST"]
     return [qemu, *machine, *computer,
