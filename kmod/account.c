@@ -14,6 +14,8 @@
 #include <linux/mm.h>
 #include <linux/module.h>
 
+#include "pool.h"
+
 struct hpheap_counters hpheap_counters;
 
 static unsigned long long max_bytes;
@@ -95,6 +97,12 @@ static struct dev_ext_attribute counter_attrs[] = {
 	{ __ATTR(chunks_released, 0444, counter_show, NULL), &hpheap_counters.chunks_released },
 	{ __ATTR(alloc_failures, 0444, counter_show, NULL), &hpheap_counters.alloc_failures },
 	{ __ATTR(faults, 0444, counter_show, NULL), &hpheap_counters.faults },
+	{ __ATTR(purgeable_bytes, 0444, counter_show, NULL), &hpheap_counters.purgeable_bytes },
+	{ __ATTR(chunks_marked, 0444, counter_show, NULL), &hpheap_counters.chunks_marked },
+	{ __ATTR(chunks_reused, 0444, counter_show, NULL), &hpheap_counters.chunks_reused },
+	{ __ATTR(chunks_taken, 0444, counter_show, NULL), &hpheap_counters.chunks_taken },
+	{ __ATTR(pool_bytes, 0444, counter_show, NULL), &hpheap_counters.pool_bytes },
+	{ __ATTR(pool_hits, 0444, counter_show, NULL), &hpheap_counters.pool_hits },
 };
 
 static struct attribute *account_attrs[] = {
@@ -106,9 +114,17 @@ static struct attribute *account_attrs[] = {
 	&counter_attrs[5].attr.attr,
 	&counter_attrs[6].attr.attr,
 	&counter_attrs[7].attr.attr,
+	&counter_attrs[8].attr.attr,
+	&counter_attrs[9].attr.attr,
+	&counter_attrs[10].attr.attr,
+	&counter_attrs[11].attr.attr,
+	&counter_attrs[12].attr.attr,
+	&counter_attrs[13].attr.attr,
 	NULL
 };
 
 static const struct attribute_group account_group = { .attrs = account_attrs };
 
-const struct attribute_group *hpheap_account_groups[] = { &account_group, NULL };
+const struct attribute_group *hpheap_account_groups[] = {
+	&account_group, &hpheap_pool_group, NULL
+};

@@ -19,6 +19,12 @@ struct hpheap_counters {
 	atomic64_t chunks_allocated;	/* ever */
 	atomic64_t chunks_released;	/* ever */
 	atomic64_t alloc_failures;	/* ever */
+	atomic64_t purgeable_bytes;	/* of resident_bytes */
+	atomic64_t chunks_marked;	/* made purgeable, ever */
+	atomic64_t chunks_reused;	/* of these: touched or kept */
+	atomic64_t chunks_taken;	/* of these: taken by the kernel */
+	atomic64_t pool_bytes;		/* of chunks in the pool, of no arena */
+	atomic64_t pool_hits;		/* chunks that came from there, ever */
 	atomic64_t faults;		/* page faults answered with memory, ever */
 };
 

@@ -8,18 +8,23 @@
  */
 #include "arena.h"
 
+#include <linux/blk_types.h>
 #include <linux/fs.h>
 #include <linux/memcontrol.h>
 #include <linux/mm.h>
+#include <linux/pagemap.h>
 #include <linux/sched.h>
 #include <linux/slab.h>
 #include <linux/hpheap.h>
 
 #include "contig.h"
+#include "purge.h"
+#include "status.h"
 #include "trace.h"
 
 static void free_tables(struct hpheap_arena *arena)
 {
+	hpheap_status_free(arena->status);
 	kvfree(arena->node_chunks);
 	kvfree(arena->slots);
 	kfree(arena);
@@ -36,7 +41,8 @@ static struct hpheap_arena *alloc_tables(unsigned long nr_chunks)
 				GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
 	arena->node_chunks = kvcalloc(nr_node_ids, sizeof(*arena->node_chunks),
 				      GFP_KERNEL_ACCOUNT);
-	if (arena->slots && arena->node_chunks)
+	arena->status = hpheap_status_alloc(nr_chunks);
+	if (arena->slots && arena->node_chunks && arena->status)
 		return arena;
 	free_tables(arena);
 	return NULL;
@@ -105,11 +111,9 @@ void hpheap_arena_free(struct hpheap_arena *arena)
 	unsigned long index;
 
 	trace_hpheap_arena_destroy(arena->id, arena->resident << hpheap_arena_chunk_shift(arena));
-	for (index = 0; index < arena->nr_chunks; index++) {
-		if (!arena->slots[index])
-			continue;
-		trace_hpheap_chunk_release(arena->id, index, folio_nid(arena->slots[index]));
-		hpheap_chunk_free(arena->slots[index]);
+	for (index = hpheap_arena_next(arena, 0, true); index < arena->nr_chunks;
+	     index = hpheap_arena_next(arena, index + 1, true)) {
+		hpheap_arena_release(arena, index, NULL);
 		cond_resched();
 	}
 	mem_cgroup_put(arena->supply.memcg);
@@ -170,10 +174,16 @@ bool hpheap_arena_holds(struct hpheap_arena *arena, unsigned long index,
 	return READ_ONCE(arena->slots[index]) == folio;
 }
 
+/*
+ * What fstat() reads is written under the arena's lock alone: the inode's own is not
+ * to be had where the shrinker takes a chunk, and nobody else writes it.
+ */
 static void count_chunk(struct hpheap_arena *arena, struct folio *folio, long n)
 {
 	lockdep_assert_held(&arena->lock);
 	arena->resident += n;
+	WRITE_ONCE(arena->inode->i_blocks,
+		   (blkcnt_t)arena->resident << (hpheap_arena_chunk_shift(arena) - SECTOR_SHIFT));
 	arena->node_chunks[folio_nid(folio)] += n;
 }
 
@@ -188,22 +198,22 @@ bool hpheap_arena_install(struct hpheap_arena *arena, unsigned long index,
 	empty = !arena->slots[index];
 	if (empty) {
 		WRITE_ONCE(arena->slots[index], folio);
+		hpheap_arena_set_status(arena, index, HPHEAP_CHUNK_ZEROED);
 		count_chunk(arena, folio, 1);
 	}
 	spin_unlock(&arena->lock);
-	if (empty) {
-		inode_add_bytes(arena->inode, hpheap_arena_chunk_bytes(arena));
+	if (empty)
 		trace_hpheap_chunk_alloc(arena->id, index, node);
-	}
 	return empty;
 }
 
 /*
  * Empties a slot that holds @folio, which must be locked (A1), and gives its
- * reference to the caller; false when it holds it no longer.
+ * reference to the caller; false when it holds it no longer. @status is what it
+ * is then: absent or taken.
  */
 bool hpheap_arena_remove(struct hpheap_arena *arena, unsigned long index,
-			 struct folio *folio)
+			 struct folio *folio, u8 status)
 {
 	bool held;
 
@@ -211,14 +221,44 @@ bool hpheap_arena_remove(struct hpheap_arena *arena, unsigned long index,
 	held = arena->slots[index] == folio;
 	if (held) {
 		WRITE_ONCE(arena->slots[index], NULL);
+		hpheap_arena_set_status(arena, index, status);
 		count_chunk(arena, folio, -1);
 	}
 	spin_unlock(&arena->lock);
-	if (held) {
-		inode_sub_bytes(arena->inode, hpheap_arena_chunk_bytes(arena));
+	if (held)
 		trace_hpheap_chunk_release(arena->id, index, folio_nid(folio));
-	}
 	return held;
+}
+
+/**
+ * hpheap_arena_release() - free the chunk of a slot, if there is one
+ * @arena: the arena
+ * @index: of the slot
+ * @mapping: of its file; NULL if there is no mapping any more
+ *
+ * The slot is emptied and its mappings go under the folio lock (A1). The shrinker
+ * may come first: then there is none.
+ */
+void hpheap_arena_release(struct hpheap_arena *arena, unsigned long index,
+			  struct address_space *mapping)
+{
+	unsigned int shift = hpheap_arena_chunk_shift(arena);
+	struct folio *folio = hpheap_arena_get(arena, index);
+	bool removed;
+
+	if (!folio)
+		return;
+	folio_lock(folio);
+	removed = hpheap_arena_remove(arena, index, folio, HPHEAP_CHUNK_ABSENT);
+	if (removed) {
+		hpheap_purge_unmark(arena, folio);
+		if (mapping)
+			unmap_mapping_range(mapping, (loff_t)index << shift, 1LL << shift, 1);
+	}
+	folio_unlock(folio);
+	folio_put(folio);
+	if (removed)
+		hpheap_chunk_free(folio);
 }
 
 /* The first slot from @index on that is filled or empty; nr_chunks if none is. */

@@ -4,8 +4,8 @@
  *
  * The one door through which memory comes in and goes out. What leaves
  * hpheap_chunk_alloc() is zeroed, free of poison, charged to the arena
- * creator's memory cgroup and carries its file offset in folio->index. A pool
- * of chunks zeroed ahead belongs behind this door.
+ * creator's memory cgroup unless it is from the pool, and carries its file offset in
+ * folio->index.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -22,9 +22,10 @@
 
 #include "account.h"
 #include "compat.h"
+#include "pool.h"
 
 /* The caller adds how hard to try. */
-#define CHUNK_GFP	((GFP_USER & ~__GFP_RECLAIM) | __GFP_ACCOUNT | __GFP_NOWARN)
+#define CHUNK_GFP	((GFP_USER & ~__GFP_RECLAIM) | __GFP_NOWARN)
 
 /**
  * hpheap_chunk_pmd_bytes() - bytes that one PMD entry maps
@@ -61,7 +62,7 @@ u64 hpheap_chunk_sizes(void)
  * Has memory_failure() marked a base page of it? Asked of every chunk that
  * comes or goes, so the loop has nothing else in it.
  */
-static bool has_poison(struct folio *folio)
+bool hpheap_chunk_has_poison(struct folio *folio)
 {
 	const long nr = folio_nr_pages(folio);
 	long i;
@@ -84,12 +85,25 @@ static void quarantine(struct folio *folio)
 		folio_nid(folio), folio_size(folio));
 }
 
-static void put_or_quarantine(struct folio *folio)
+/* Drops the reference on a folio that is no chunk, or no longer one. */
+void hpheap_chunk_put(struct folio *folio)
 {
-	if (has_poison(folio))
+	if (hpheap_chunk_has_poison(folio))
 		quarantine(folio);
 	else
 		folio_put(folio);
+}
+
+static struct folio *alloc_sound(unsigned int order, int node, gfp_t gfp)
+{
+	struct folio *folio;
+
+	for (;;) {
+		folio = __folio_alloc_node(CHUNK_GFP | gfp, order, node);
+		if (!folio || !hpheap_chunk_has_poison(folio))
+			return folio;
+		quarantine(folio);
+	}
 }
 
 /**
@@ -106,16 +120,43 @@ static void put_or_quarantine(struct folio *folio)
 struct folio *hpheap_chunk_try(const struct hpheap_supply *supply, int node, gfp_t gfp)
 {
 	struct mem_cgroup *old = set_active_memcg(supply->memcg);
-	struct folio *folio;
+	struct folio *folio = alloc_sound(supply->order, node, gfp | __GFP_ACCOUNT);
 
-	for (;;) {
-		folio = __folio_alloc_node(CHUNK_GFP | gfp, supply->order, node);
-		if (!folio || !has_poison(folio))
-			break;
-		quarantine(folio);
-	}
 	set_active_memcg(old);
 	return folio;
+}
+
+/* One that nobody is charged for, of this node or none: for the pool. */
+struct folio *hpheap_chunk_fresh(unsigned int order, int node)
+{
+	return alloc_sound(order, node, __GFP_THISNODE | __GFP_RECLAIM | __GFP_NORETRY);
+}
+
+/*
+ * Page by page, with a chance to reschedule: the page allocator has none when asked
+ * to zero, and a chunk may be 512 MiB.
+ */
+void hpheap_chunk_clear(struct folio *folio)
+{
+	long i;
+
+	for (i = 0; i < folio_nr_pages(folio); i++) {
+		clear_highpage(folio_page(folio, i));
+		cond_resched();
+	}
+}
+
+/*
+ * The page allocator leaves an old folio->index behind, and finish_fault()
+ * compares it with the file's size before it dares a PMD (mainline 6.18,
+ * stable 6.12.95): unset, chunks are mapped with base pages at random.
+ */
+static void begin(struct folio *folio, unsigned long index)
+{
+	folio->index = index << folio_order(folio);
+	folio->private = NULL;
+	atomic64_inc(&hpheap_counters.chunks_allocated);
+	atomic64_add(folio_size(folio), &hpheap_counters.resident_bytes);
 }
 
 /**
@@ -123,27 +164,13 @@ struct folio *hpheap_chunk_try(const struct hpheap_supply *supply, int node, gfp
  * @folio: from hpheap_chunk_try()
  * @index: its number in the arena
  *
- * Clears it page by page, with a chance to reschedule: the page allocator has
- * none when asked to zero, and a chunk may be 512 MiB. With init_on_alloc it
- * is cleared already.
- *
- * The page allocator leaves an old folio->index behind, and finish_fault()
- * compares it with the file's size before it dares a PMD (mainline 6.18,
- * stable 6.12.95): unset, chunks are mapped with base pages at random.
+ * Clears it. With init_on_alloc it is cleared already.
  */
 void hpheap_chunk_prepare(struct folio *folio, unsigned long index)
 {
-	long i;
-
-	if (!want_init_on_alloc(0)) {
-		for (i = 0; i < folio_nr_pages(folio); i++) {
-			clear_highpage(folio_page(folio, i));
-			cond_resched();
-		}
-	}
-	folio->index = index << folio_order(folio);
-	atomic64_inc(&hpheap_counters.chunks_allocated);
-	atomic64_add(folio_size(folio), &hpheap_counters.resident_bytes);
+	if (!want_init_on_alloc(0))
+		hpheap_chunk_clear(folio);
+	begin(folio, index);
 }
 
 /*
@@ -175,6 +202,26 @@ static struct folio *alloc_placed(const struct hpheap_supply *supply, unsigned l
 	return NULL;
 }
 
+/*
+ * From the pool of a node that the policy names; it is zeroed. It is not searched for
+ * poison again: whether its memory broke there or would have in the arena, the touch
+ * of such a page finds out.
+ */
+static struct folio *alloc_pooled(const struct hpheap_supply *supply, unsigned long index)
+{
+	nodemask_t candidates;
+	struct folio *folio;
+	int node;
+
+	hpheap_place_candidates(&supply->place, index, &candidates);
+	while ((node = hpheap_place_take_nearest(&candidates)) != NUMA_NO_NODE) {
+		folio = hpheap_pool_take(supply->order, node);
+		if (folio)
+			return folio;
+	}
+	return NULL;
+}
+
 /**
  * hpheap_chunk_alloc() - allocate one chunk by an arena's policy
  * @supply: the arena's
@@ -186,8 +233,13 @@ static struct folio *alloc_placed(const struct hpheap_supply *supply, unsigned l
  */
 struct folio *hpheap_chunk_alloc(const struct hpheap_supply *supply, unsigned long index)
 {
-	struct folio *folio = alloc_placed(supply, index);
+	struct folio *folio = alloc_pooled(supply, index);
 
+	if (folio) {
+		begin(folio, index);
+		return folio;
+	}
+	folio = alloc_placed(supply, index);
 	if (!folio) {
 		atomic64_inc(&hpheap_counters.alloc_failures);
 		return NULL;
@@ -200,14 +252,25 @@ struct folio *hpheap_chunk_alloc(const struct hpheap_supply *supply, unsigned lo
  * hpheap_chunk_free() - give back what hpheap_chunk_alloc() returned
  * @folio: no longer in an arena, no longer mapped
  *
- * Somebody may still have pages of it pinned (a pipe, io_uring): then it goes
- * back when the last pin does.
+ * To the pool, if that has room. Somebody may still have pages of it pinned (a
+ * pipe, io_uring): then it goes back to the system when the last pin does.
  */
 void hpheap_chunk_free(struct folio *folio)
 {
 	atomic64_inc(&hpheap_counters.chunks_released);
 	atomic64_sub(folio_size(folio), &hpheap_counters.resident_bytes);
-	put_or_quarantine(folio);
+	if (hpheap_chunk_has_poison(folio))
+		quarantine(folio);
+	else if (!hpheap_pool_give(folio))
+		folio_put(folio);
+}
+
+/* The same for reclaim, which wants it at once and for others. */
+void hpheap_chunk_surrender(struct folio *folio)
+{
+	atomic64_inc(&hpheap_counters.chunks_released);
+	atomic64_sub(folio_size(folio), &hpheap_counters.resident_bytes);
+	hpheap_chunk_put(folio);
 }
 
 /* Frees folios of hpheap_chunk_try(), linked by their lru, that never were chunks. */
@@ -217,7 +280,7 @@ void hpheap_chunk_free_list(struct list_head *folios)
 
 	list_for_each_entry_safe(folio, next, folios, lru) {
 		list_del(&folio->lru);
-		put_or_quarantine(folio);
+		hpheap_chunk_put(folio);
 		cond_resched();
 	}
 }

@@ -24,9 +24,14 @@ u64 hpheap_chunk_sizes(void);
 u64 hpheap_chunk_pmd_bytes(void);
 
 struct folio *hpheap_chunk_try(const struct hpheap_supply *supply, int node, gfp_t gfp);
+struct folio *hpheap_chunk_fresh(unsigned int order, int node);
+void hpheap_chunk_clear(struct folio *folio);
+bool hpheap_chunk_has_poison(struct folio *folio);
 void hpheap_chunk_prepare(struct folio *folio, unsigned long index);
 struct folio *hpheap_chunk_alloc(const struct hpheap_supply *supply, unsigned long index);
 void hpheap_chunk_free(struct folio *folio);
+void hpheap_chunk_surrender(struct folio *folio);
+void hpheap_chunk_put(struct folio *folio);
 void hpheap_chunk_free_list(struct list_head *folios);
 
 #endif /* HPHEAP_CHUNK_H */

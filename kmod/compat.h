@@ -7,8 +7,12 @@
 #ifndef HPHEAP_COMPAT_H
 #define HPHEAP_COMPAT_H
 
+#include <linux/list_lru.h>
 #include <linux/mm.h>
 #include <linux/mmzone.h>
+#include <linux/shrinker.h>
+#include <linux/slab.h>
+#include <linux/swap.h>
 #include <linux/version.h>
 
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 1, 0)
@@ -58,5 +62,87 @@ static inline void compat_vm_flags_mod(struct vm_area_struct *vma,
  * fits a PMD.
  */
 #define COMPAT_FAULT_MAPS_FOLIO (LINUX_VERSION_CODE >= KERNEL_VERSION(6, 18, 0))
+
+/*
+ * 6.7 makes shrinkers that the kernel owns; before, the module's own is one from its
+ * registration on. Ours are cheap to lose: what they free costs no input or output.
+ */
+static inline struct shrinker *
+compat_shrinker_alloc(const char *name, unsigned int flags,
+		      unsigned long (*count)(struct shrinker *, struct shrink_control *),
+		      unsigned long (*scan)(struct shrinker *, struct shrink_control *),
+		      long batch)
+{
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 7, 0)
+	struct shrinker *shrinker = kzalloc(sizeof(*shrinker), GFP_KERNEL);
+
+	if (!shrinker)
+		return NULL;
+	shrinker->flags = flags;
+#else
+	struct shrinker *shrinker = shrinker_alloc(flags, "%s", name);
+
+	if (!shrinker)
+		return NULL;
+#endif
+	shrinker->count_objects = count;
+	shrinker->scan_objects = scan;
+	shrinker->batch = batch;
+	shrinker->seeks = 1;
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 7, 0)
+	if (register_shrinker(shrinker, "%s", name)) {
+		kfree(shrinker);
+		return NULL;
+	}
+#endif
+	return shrinker;
+}
+
+static inline void compat_shrinker_register(struct shrinker *shrinker)
+{
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 7, 0)
+	shrinker_register(shrinker);
+#endif
+}
+
+static inline void compat_shrinker_free(struct shrinker *shrinker)
+{
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 7, 0)
+	unregister_shrinker(shrinker);
+	kfree(shrinker);
+#else
+	shrinker_free(shrinker);
+#endif
+}
+
+/*
+ * What a shrinker frees in whole pages, reclaim is told of, or it goes on as if there
+ * was none. 6.4 has a call for that, and listens no more when it reclaims for a cgroup.
+ */
+static inline void compat_account_reclaimed(unsigned long pages)
+{
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 4, 0)
+	if (current->reclaim_state)
+		current->reclaim_state->reclaimed_slab += pages;
+#else
+	mm_account_reclaimed_pages(pages);
+#endif
+}
+
+/* 6.8 gives the names to calls that are told node and cgroup. */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 8, 0)
+#define compat_list_lru_add list_lru_add
+#define compat_list_lru_del list_lru_del
+#else
+#define compat_list_lru_add list_lru_add_obj
+#define compat_list_lru_del list_lru_del_obj
+#endif
+
+/* 6.13 keeps the lock of a list to itself. */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 13, 0)
+#define COMPAT_LRU_WALK_LOCK spinlock_t *lock,
+#else
+#define COMPAT_LRU_WALK_LOCK
+#endif
 
 #endif /* HPHEAP_COMPAT_H */

@@ -25,8 +25,10 @@
 #include <linux/hpheap.h>
 
 #include "arena.h"
+#include "arg.h"
 #include "compat.h"
 #include "map.h"
+#include "purge.h"
 
 /* What the first published structure holds; later fields come after it. */
 #define EXTENTS_SIZE_VER0	32
@@ -81,6 +83,8 @@ static int allocate_range(struct hpheap_arena *arena, u64 begin, u64 end)
 	if (end > arena->bytes)
 		return -EFBIG;
 
+	/* What is there shall stay: first, so that none of it is taken unnoticed. */
+	hpheap_purge_keep(arena, begin >> shift, ((end - 1) >> shift) + 1);
 	err = stage_chunks(arena, begin >> shift, ((end - 1) >> shift) + 1, &staged);
 	list_for_each_entry_safe(folio, next, &staged, lru) {
 		list_del(&folio->lru);
@@ -90,26 +94,6 @@ static int allocate_range(struct hpheap_arena *arena, u64 begin, u64 end)
 		cond_resched();
 	}
 	return err;
-}
-
-/* The slot is emptied and its mappings go under the folio lock (arena.h, A1). */
-static void punch_chunk(struct hpheap_arena *arena, struct address_space *mapping,
-			unsigned long index)
-{
-	unsigned int shift = hpheap_arena_chunk_shift(arena);
-	struct folio *folio = hpheap_arena_get(arena, index);
-	bool removed;
-
-	if (!folio)
-		return;
-	folio_lock(folio);
-	removed = hpheap_arena_remove(arena, index, folio);
-	if (removed)
-		unmap_mapping_range(mapping, (loff_t)index << shift, 1LL << shift, 1);
-	folio_unlock(folio);
-	folio_put(folio);
-	if (removed)
-		hpheap_chunk_free(folio);
 }
 
 static int punch_range(struct hpheap_arena *arena, struct address_space *mapping,
@@ -127,7 +111,7 @@ static int punch_range(struct hpheap_arena *arena, struct address_space *mapping
 	     index = hpheap_arena_next(arena, index + 1, true)) {
 		if (fatal_signal_pending(current))
 			return -EINTR;
-		punch_chunk(arena, mapping, index);
+		hpheap_arena_release(arena, index, mapping);
 		cond_resched();
 	}
 	return 0;
@@ -230,19 +214,12 @@ static int ioctl_extents(struct hpheap_arena *arena, struct hpheap_extents __use
 	struct hpheap_extents arg;
 	struct extent_writer writer = {};
 	long index;
-	u32 size;
 	int err;
 
 	BUILD_BUG_ON(sizeof(arg) != EXTENTS_SIZE_VER0);
 	BUILD_BUG_ON(sizeof(struct hpheap_extent) != 24);
 
-	if (get_user(size, &uarg->size))
-		return -EFAULT;
-	if (size < EXTENTS_SIZE_VER0)
-		return -EINVAL;
-	if (size > PAGE_SIZE)
-		return -E2BIG;
-	err = copy_struct_from_user(&arg, sizeof(arg), uarg, size);
+	err = hpheap_copy_arg(&arg, sizeof(arg), EXTENTS_SIZE_VER0, uarg);
 	if (err)
 		return err;
 	if (arg.flags || arg.pad || !arg.count || arg.start > arena->bytes ||
@@ -265,6 +242,8 @@ static long arena_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 	switch (cmd) {
 	case HPHEAP_ARENA_EXTENTS:
 		return ioctl_extents(file->private_data, (void __user *)arg);
+	case HPHEAP_ARENA_PURGEABLE:
+		return hpheap_purge_ioctl(file, (void __user *)arg);
 	default:
 		return -ENOTTY;
 	}
@@ -293,6 +272,8 @@ static void arena_show_fdinfo(struct seq_file *seq, struct file *file)
 		   arena->flags & HPHEAP_CREATE_CONTIG ? ",contig" : "",
 		   arena->flags & HPHEAP_CREATE_STRICT_NODE ? ",strict-node" : "");
 	seq_printf(seq, "hpheap_resident:\t%llu\n", (u64)READ_ONCE(arena->resident) << shift);
+	seq_printf(seq, "hpheap_purgeable:\t%llu\n",
+		   (u64)atomic_long_read(&arena->purgeable) << shift);
 	for (node = 0; node < nr_node_ids; node++) {
 		chunks = READ_ONCE(arena->node_chunks[node]);
 		if (chunks)

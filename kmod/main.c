@@ -19,8 +19,11 @@
 
 #include "account.h"
 #include "arena.h"
+#include "arg.h"
 #include "chunk.h"
 #include "file.h"
+#include "pool.h"
+#include "purge.h"
 
 #define CREATE_TRACE_POINTS
 #include "trace.h"
@@ -50,23 +53,19 @@ static int ioctl_info(struct hpheap_info __user *uarg)
 	BUILD_BUG_ON(sizeof(info) != INFO_SIZE_VER0);
 	BUILD_BUG_ON(MAX_NUMNODES > HPHEAP_MAX_NODES);
 
-	if (get_user(size, &uarg->size))
-		return -EFAULT;
-	if (size < INFO_SIZE_VER0)
-		return -EINVAL;
-	if (size > PAGE_SIZE)
-		return -E2BIG;
-	err = copy_struct_from_user(&info, sizeof(info), uarg, size);
+	err = hpheap_copy_arg(&info, sizeof(info), INFO_SIZE_VER0, uarg);
 	if (err)
 		return err;
 	if (info.flags)
 		return -EINVAL;
+	size = info.size;
 
 	memset(&info, 0, sizeof(info));
 	info.size = sizeof(info);
 	info.abi_version = HPHEAP_ABI_VERSION;
 	info.base_page_bytes = PAGE_SIZE;
-	info.features = HPHEAP_FEATURE_CONTIG |
+	info.features = HPHEAP_FEATURE_CONTIG | HPHEAP_FEATURE_PURGEABLE |
+			HPHEAP_FEATURE_STATUS |
 			(IS_ENABLED(CONFIG_MEMCG) ? HPHEAP_FEATURE_MEMCG : 0);
 	info.chunk_sizes = hpheap_chunk_sizes();
 	info.pmd_bytes = hpheap_chunk_pmd_bytes();
@@ -147,17 +146,10 @@ static int ioctl_create(struct hpheap_create __user *uarg)
 	unsigned int chunk_shift;
 	struct file *file;
 	int err, fd;
-	u32 size;
 
 	BUILD_BUG_ON(sizeof(arg) != CREATE_SIZE_VER0);
 
-	if (get_user(size, &uarg->size))
-		return -EFAULT;
-	if (size < CREATE_SIZE_VER0)
-		return -EINVAL;
-	if (size > PAGE_SIZE)
-		return -E2BIG;
-	err = copy_struct_from_user(&arg, sizeof(arg), uarg, size);
+	err = hpheap_copy_arg(&arg, sizeof(arg), CREATE_SIZE_VER0, uarg);
 	if (err)
 		return err;
 	err = check_create(&arg, &chunk_shift, &place);
@@ -193,6 +185,8 @@ static long device_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 		return ioctl_info((void __user *)arg);
 	case HPHEAP_IOC_CREATE:
 		return ioctl_create((void __user *)arg);
+	case HPHEAP_IOC_PURGEABLE:
+		return hpheap_purge_ioctl(NULL, (void __user *)arg);
 	default:
 		return -ENOTTY;
 	}
@@ -221,9 +215,20 @@ static int __init hpheap_init(void)
 		pr_err("this kernel has no blocks of 2 MiB\n");
 		return -EOPNOTSUPP;
 	}
-	err = misc_register(&device);
+	err = hpheap_purge_init();
 	if (err)
-		pr_err("cannot register /dev/%s: %d\n", HPHEAP_DEVICE_NAME, err);
+		return err;
+	err = hpheap_pool_init();
+	if (err)
+		goto err_purge;
+	err = misc_register(&device);
+	if (!err)
+		return 0;
+
+	pr_err("cannot register /dev/%s: %d\n", HPHEAP_DEVICE_NAME, err);
+	hpheap_pool_exit();
+err_purge:
+	hpheap_purge_exit();
 	return err;
 }
 
@@ -231,11 +236,17 @@ static int __init hpheap_init(void)
 static void __exit hpheap_exit(void)
 {
 	misc_deregister(&device);
+	hpheap_pool_exit();
+	hpheap_purge_exit();
 	WARN(atomic64_read(&hpheap_counters.reserved_bytes) ||
-	     atomic64_read(&hpheap_counters.resident_bytes),
-	     "hpheap: leaked: %lld bytes reserved, %lld resident\n",
+	     atomic64_read(&hpheap_counters.resident_bytes) ||
+	     atomic64_read(&hpheap_counters.purgeable_bytes) ||
+	     atomic64_read(&hpheap_counters.pool_bytes),
+	     "hpheap: leaked: %lld bytes reserved, %lld resident, %lld purgeable, %lld in the pool\n",
 	     (long long)atomic64_read(&hpheap_counters.reserved_bytes),
-	     (long long)atomic64_read(&hpheap_counters.resident_bytes));
+	     (long long)atomic64_read(&hpheap_counters.resident_bytes),
+	     (long long)atomic64_read(&hpheap_counters.purgeable_bytes),
+	     (long long)atomic64_read(&hpheap_counters.pool_bytes));
 }
 
 module_init(hpheap_init);

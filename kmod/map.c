@@ -22,6 +22,8 @@
 #include "account.h"
 #include "arena.h"
 #include "compat.h"
+#include "purge.h"
+#include "status.h"
 #include "trace.h"
 
 /*
@@ -97,10 +99,14 @@ static vm_fault_t fault_in(struct hpheap_arena *arena, struct vm_fault *vmf)
 		 * Core mm would look for its other mappings through
 		 * folio->mapping, which a chunk does not have, and crash.
 		 */
+		hpheap_arena_set_status(arena, index, HPHEAP_CHUNK_POISONED);
 		folio_unlock(folio);
 		folio_put(folio);
 		return VM_FAULT_HWPOISON;
 	}
+	hpheap_purge_reuse(arena, folio);
+	if (arena->status[index] != HPHEAP_CHUNK_POISONED)
+		hpheap_arena_set_status(arena, index, HPHEAP_CHUNK_RESIDENT);
 	atomic64_inc(&hpheap_counters.faults);
 	if (vmf->vma->vm_flags & VM_MIXEDMAP)
 		return map_chunk(vmf, folio);
@@ -142,7 +148,8 @@ static const struct vm_operations_struct arena_vm_ops = {
  * @file: the arena file
  * @vma: the new mapping
  *
- * As with other files it may reach past the end; a touch there is SIGBUS.
+ * As with other files it may reach past the end; a touch there is SIGBUS. What
+ * begins at the end shows the arena's status.
  *
  * Not dumped: a core dump would fill the arena. VM_HUGEPAGE keeps the PMDs of
  * a process that switched huge pages off except where advised.
@@ -156,6 +163,8 @@ int hpheap_map(struct file *file, struct vm_area_struct *vma)
 	const struct hpheap_arena *arena = file->private_data;
 	unsigned long flags = VM_DONTDUMP | VM_HUGEPAGE;
 
+	if (hpheap_status_is_at(file, vma->vm_pgoff))
+		return hpheap_status_map(file, vma);
 	if (!(vma->vm_flags & (VM_SHARED | VM_MAYSHARE)))
 		return -EINVAL;
 	if (arena->flags & HPHEAP_CREATE_FORK_NONE)
@@ -166,6 +175,35 @@ int hpheap_map(struct file *file, struct vm_area_struct *vma)
 	compat_vm_flags_mod(vma, flags, 0);
 	vma->vm_ops = &arena_vm_ops;
 	return 0;
+}
+
+/**
+ * hpheap_map_lookup() - the arena that the calling process has mapped somewhere
+ * @addr: an address
+ * @bytes: as far as it must be mapped, in one mapping
+ * @offset: out: of the address in the file
+ *
+ * Return: the file, with a reference; -EINVAL if there is none; -EACCES if it is
+ * mapped, but not to be written.
+ */
+struct file *hpheap_map_lookup(u64 addr, u64 bytes, u64 *offset)
+{
+	struct file *file = ERR_PTR(-EINVAL);
+	struct mm_struct *mm = current->mm;
+	struct vm_area_struct *vma;
+
+	if (addr != (unsigned long)addr || bytes != (unsigned long)bytes)
+		return file;
+	mmap_read_lock(mm);
+	vma = vma_lookup(mm, addr);
+	if (vma && vma->vm_ops == &arena_vm_ops && bytes <= vma->vm_end - addr) {
+		file = ERR_PTR(-EACCES);
+		if (vma->vm_flags & VM_WRITE)
+			file = get_file(vma->vm_file);
+		*offset = ((u64)vma->vm_pgoff << PAGE_SHIFT) + (addr - vma->vm_start);
+	}
+	mmap_read_unlock(mm);
+	return file;
 }
 
 /**

@@ -78,6 +78,8 @@ static int nearest(const nodemask_t *nodes)
 {
 	int here = numa_mem_id(), best = NUMA_NO_NODE, best_distance = INT_MAX, node;
 
+	if (node_isset(here, *nodes))
+		return here;
 	for_each_node_mask(node, *nodes) {
 		if (node_distance(here, node) < best_distance) {
 			best = node;

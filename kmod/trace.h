@@ -60,6 +60,21 @@ DEFINE_EVENT(hpheap_chunk, hpheap_chunk_release,
 	     TP_ARGS(id, index, node)
 );
 
+DEFINE_EVENT(hpheap_chunk, hpheap_chunk_mark,
+	     TP_PROTO(u64 id, unsigned long index, int node),
+	     TP_ARGS(id, index, node)
+);
+
+DEFINE_EVENT(hpheap_chunk, hpheap_chunk_reuse,
+	     TP_PROTO(u64 id, unsigned long index, int node),
+	     TP_ARGS(id, index, node)
+);
+
+DEFINE_EVENT(hpheap_chunk, hpheap_chunk_take,
+	     TP_PROTO(u64 id, unsigned long index, int node),
+	     TP_ARGS(id, index, node)
+);
+
 TRACE_EVENT(hpheap_fault,
 	    TP_PROTO(u64 id, u64 offset, bool write, int result),
 	    TP_ARGS(id, offset, write, result),

@@ -289,15 +289,6 @@ static inline double now(void)
 	return ts.tv_sec + ts.tv_nsec * 1e-9;
 }
 
-/* Waits for what happens soon but not at once. */
-#define eventually(condition) ({						\
-	double until = now() + 20;						\
-	bool met;								\
-	while (!(met = (condition)) && now() < until)				\
-		usleep(20000);							\
-	met;									\
-})
-
 static inline bool is_root(void)
 {
 	return geteuid() == 0;

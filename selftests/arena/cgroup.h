@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Memory cgroups of a test's own, below the root of the version 2 hierarchy.
- * To be included after arena.h and system.h.
+ * To be included after system.h.
  */
 #ifndef SELFTESTS_ARENA_CGROUP_H
 #define SELFTESTS_ARENA_CGROUP_H
 
 #include <mntent.h>
+#include <sys/stat.h>
 
 struct cgroup {
 	char path[256];

@@ -99,7 +99,7 @@ TEST(parent_keeps_its_huge_mapping_over_many_forks)
 		ASSERT_EQ(42, p[1 + i]);
 	}
 	EXPECT_EQ(7, *p);
-	EXPECT_EQ(chunk, smaps_bytes(p, "Rss:"));
+	EXPECT_EQ(chunk, smaps_of(p, "Rss:"));
 	if (is_pmd_chunk(chunk))
 		EXPECT_EQ(chunk, pmd_mapped(p));
 }

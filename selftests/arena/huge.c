@@ -61,7 +61,7 @@ TEST_F(huge, a_write_maps_the_chunk_with_one_pmd)
 	HAVE_CHUNKS(2 * self->chunk);
 	ASSERT_EQ(0, touch_write(self->p + 12345, 1));
 	EXPECT_EQ(self->chunk, pmd_mapped(self->p));
-	EXPECT_EQ(self->chunk, smaps_bytes(self->p, "Rss:"));
+	EXPECT_EQ(self->chunk, smaps_of(self->p, "Rss:"));
 	ASSERT_EQ(0, touch_write(self->p + 2 * self->chunk - 1, 1));
 	EXPECT_EQ(2 * self->chunk, pmd_mapped(self->p));
 }
@@ -185,7 +185,7 @@ TEST(one_touch_maps_the_whole_chunk)
 				break;
 		EXPECT_EQ(chunk, offset) { TH_LOG("of a chunk of %zu KiB", chunk >> 10); }
 		EXPECT_FALSE(is_present(p + chunk));
-		EXPECT_EQ(chunk, smaps_bytes(p, "Rss:"));
+		EXPECT_EQ(chunk, smaps_of(p, "Rss:"));
 		munmap(p, 2 * chunk);
 		close(fd);
 	}

@@ -42,7 +42,8 @@ TEST_F(ioctl, unknown_requests_on_the_device_are_ENOTTY)
 	unsigned int nr;
 
 	for (nr = 0; nr < 256; nr++) {
-		if (nr == _IOC_NR(HPHEAP_IOC_INFO) || nr == _IOC_NR(HPHEAP_IOC_CREATE))
+		if (nr == _IOC_NR(HPHEAP_IOC_INFO) || nr == _IOC_NR(HPHEAP_IOC_CREATE) ||
+		    nr == _IOC_NR(HPHEAP_IOC_PURGEABLE))
 			continue;
 		EXPECT_EQ(ENOTTY, request_error(self->dev, _IO(HPHEAP_IOC_MAGIC, nr), self->arg)) {
 			TH_LOG("request number %u", nr);
@@ -56,7 +57,7 @@ TEST_F(ioctl, unknown_requests_on_an_arena_are_ENOTTY)
 
 	NEEDS_ARENA();
 	for (nr = 0; nr < 256; nr++) {
-		if (nr == _IOC_NR(HPHEAP_ARENA_EXTENTS))
+		if (nr == _IOC_NR(HPHEAP_ARENA_EXTENTS) || nr == _IOC_NR(HPHEAP_ARENA_PURGEABLE))
 			continue;
 		EXPECT_EQ(ENOTTY,
 			  request_error(self->arena, _IO(HPHEAP_IOC_MAGIC, nr), self->arg)) {
@@ -80,10 +81,12 @@ TEST_F(ioctl, device_requests_on_an_arena_are_ENOTTY)
 {
 	struct hpheap_info info = { .size = sizeof(info) };
 	struct hpheap_create arg = create_arg(default_chunk(), 0, 0);
+	struct hpheap_purgeable purgeable = { .size = sizeof(purgeable) };
 
 	NEEDS_ARENA();
 	EXPECT_EQ(ENOTTY, request_error(self->arena, HPHEAP_IOC_INFO, &info));
 	EXPECT_EQ(ENOTTY, request_error(self->arena, HPHEAP_IOC_CREATE, &arg));
+	EXPECT_EQ(ENOTTY, request_error(self->arena, HPHEAP_IOC_PURGEABLE, &purgeable));
 }
 
 TEST_F(ioctl, arena_requests_on_the_device_are_ENOTTY)
@@ -92,8 +95,10 @@ TEST_F(ioctl, arena_requests_on_the_device_are_ENOTTY)
 	struct hpheap_extents arg = {
 		.size = sizeof(arg), .extents = (uintptr_t)&extent, .count = 1,
 	};
+	struct hpheap_purgeable purgeable = { .size = sizeof(purgeable) };
 
 	EXPECT_EQ(ENOTTY, request_error(self->dev, HPHEAP_ARENA_EXTENTS, &arg));
+	EXPECT_EQ(ENOTTY, request_error(self->dev, HPHEAP_ARENA_PURGEABLE, &purgeable));
 }
 
 TEST_F(ioctl, requests_on_other_files_are_ENOTTY)

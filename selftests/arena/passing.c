@@ -107,7 +107,7 @@ TEST_F(passing, the_arena_outlives_the_process_that_made_it)
 			_exit(1);
 		raise(SIGKILL);
 	}
-	EXPECT_EQ(128 + SIGKILL, wait_child(pid));
+	ASSERT_EQ(128 + SIGKILL, wait_child(pid));	/* or nothing will come */
 	fd = take_fd(self->pair[0]);
 	ASSERT_LE(0, fd);
 	MAP_ARENA(p, fd, 2 * self->chunk);

@@ -38,7 +38,7 @@ TEST_F(populate, fallocate_makes_chunks_resident_and_maps_nothing)
 	ASSERT_EQ(0, fallocate(self->fd, 0, 2 * self->chunk, 3 * self->chunk));
 	EXPECT_EQ(3 * self->chunk, resident(self->fd));
 	EXPECT_EQ(2 * self->chunk, data_at(self->fd, 0));
-	EXPECT_EQ(0, smaps_bytes(self->p, "Rss:"));
+	EXPECT_EQ(0, smaps_of(self->p, "Rss:"));
 }
 
 TEST_F(populate, fallocate_rounds_outward_to_chunks)
@@ -136,7 +136,7 @@ TEST_F(populate, populate_write_allocates_and_maps)
 	NEEDS_ARENA();
 	ASSERT_EQ(0, madvise(self->p, 3 * self->chunk, MADV_POPULATE_WRITE));
 	EXPECT_EQ(3 * self->chunk, resident(self->fd));
-	EXPECT_EQ(3 * self->chunk, smaps_bytes(self->p, "Rss:"));
+	EXPECT_EQ(3 * self->chunk, smaps_of(self->p, "Rss:"));
 	faults = counter("faults");
 	memset(self->p, 1, 3 * self->chunk);
 	EXPECT_EQ(faults, counter("faults"));
@@ -156,7 +156,7 @@ TEST_F(populate, populate_read_allocates_and_maps)
 	NEEDS_ARENA();
 	ASSERT_EQ(0, madvise(self->p, self->chunk, MADV_POPULATE_READ));
 	EXPECT_EQ(self->chunk, resident(self->fd));
-	EXPECT_EQ(self->chunk, smaps_bytes(self->p, "Rss:"));
+	EXPECT_EQ(self->chunk, smaps_of(self->p, "Rss:"));
 }
 
 TEST_F(populate, map_populate_makes_all_of_it_resident)
@@ -167,7 +167,7 @@ TEST_F(populate, map_populate_makes_all_of_it_resident)
 	p = mmap(NULL, self->bytes, RW, MAP_SHARED | MAP_POPULATE, self->fd, 0);
 	ASSERT_NE(MAP_FAILED, (void *)p);
 	EXPECT_EQ(self->bytes, resident(self->fd));
-	EXPECT_EQ(self->bytes, smaps_bytes(p, "Rss:"));
+	EXPECT_EQ(self->bytes, smaps_of(p, "Rss:"));
 }
 
 TEST_F(populate, mlockall_for_the_future_makes_all_of_it_resident)

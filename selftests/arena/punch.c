@@ -241,7 +241,7 @@ TEST_F(punch, gives_the_memory_back_to_the_module)
 	ASSERT_EQ(0, fallocate(self->fd, PUNCH, 0, self->bytes));
 	EXPECT_LE(released + CHUNKS, counter("chunks_released"));
 	EXPECT_EQ(0, resident(self->fd));
-	EXPECT_EQ(0, smaps_bytes(self->p, "Rss:"));
+	EXPECT_EQ(0, smaps_of(self->p, "Rss:"));
 }
 
 TEST_HARNESS_MAIN

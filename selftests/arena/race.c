@@ -9,45 +9,12 @@
 #include "kselftest_harness.h"
 #include "arena.h"
 #include "system.h"
-#include "stress.h"
+#include "steps.h"
 #include "passing.h"
 
 #define CHUNKS	6
 
-static struct {
-	struct stress *stress;
-	size_t chunk;
-	size_t bytes;
-	int fd;
-	char *map;
-	int socket[2];
-} the;
-
-static void check_word(const char *map, size_t offset)
-{
-	uint64_t word = *(volatile const uint64_t *)(map + offset);
-
-	if (!is_right(word, offset))
-		stress_fail(the.stress, "foreign word %llx at offset %#zx of process %d",
-			    (long long)word, offset, getpid());
-}
-
-static size_t random_offset(uint64_t *random)
-{
-	return next_random(random) % (the.bytes / 8) * 8;
-}
-
-static void touch_some(char *map, uint64_t *random, int count)
-{
-	size_t offset;
-
-	while (count--) {
-		offset = random_offset(random);
-		check_word(map, offset);
-		if (next_random(random) & 1)
-			*(volatile uint64_t *)(map + offset) = pattern(offset);
-	}
-}
+static int ends[2];	/* of a socket, to pass the arena by */
 
 static void touch(uint64_t *random)
 {
@@ -177,7 +144,7 @@ static void kill_child(uint64_t *random)
 static void pass(uint64_t *random)
 {
 	(void)random;
-	if (pass_fd(the.socket[0], the.fd))
+	if (pass_fd(ends[0], the.fd))
 		stress_fail(the.stress, "sendmsg: %s", strerror(errno));
 }
 
@@ -189,10 +156,10 @@ static int receive(void *unused)
 	int fd;
 
 	(void)unused;
-	close(the.socket[0]);
+	close(ends[0]);
 	munmap(the.map, the.bytes);
 	close(the.fd);
-	while ((fd = take_fd(the.socket[1])) >= 0) {
+	while ((fd = take_fd(ends[1])) >= 0) {
 		map = map_arena(fd, the.bytes);
 		close(fd);
 		if (map == MAP_FAILED)
@@ -201,15 +168,6 @@ static int receive(void *unused)
 		munmap(map, the.bytes);
 	}
 	return 0;
-}
-
-static void *repeat(void *step)
-{
-	uint64_t random = (uintptr_t)pthread_self() | 1;
-
-	while (stress_goes_on(the.stress))
-		((void (*)(uint64_t *))step)(&random);
-	return NULL;
 }
 
 FIXTURE(race) {
@@ -238,7 +196,7 @@ FIXTURE_SETUP(race)
 		return;
 	the.fd = create_arena(the.bytes, the.chunk, 0);
 	the.map = map_arena(the.fd, the.bytes);
-	socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, the.socket);
+	socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends);
 }
 
 FIXTURE_TEARDOWN(race)
@@ -265,25 +223,20 @@ static void check_survivors(struct __test_metadata *_metadata)
 
 TEST_F(race, everything_at_once_leaves_only_right_contents_and_no_chunk_behind)
 {
-	static void (* const steps[])(uint64_t *) = {
+	static const step_fn steps[] = {
 		touch, touch, punch, allocate, fork_child, split, move, look, kill_child, pass,
+		mark_some, take_some,
 	};
-	pthread_t threads[ARRAY_SIZE(steps)];
-	unsigned int i;
 
 	if (the.fd == -EDQUOT || the.fd == -EFBIG)
 		SKIP(return, "six chunks of %zu MiB: %s", the.chunk >> 20, why_not(the.fd));
 	ASSERT_LE(0, the.fd);
 	ASSERT_NE(MAP_FAILED, (void *)the.map);
 	self->receiver = start_child(receive, NULL);
-	close(the.socket[1]);
+	close(ends[1]);
 
-	for (i = 0; i < ARRAY_SIZE(steps); i++)
-		ASSERT_EQ(0, pthread_create(&threads[i], NULL, repeat, (void *)steps[i]));
-	stress_run(the.stress);
-	for (i = 0; i < ARRAY_SIZE(steps); i++)
-		pthread_join(threads[i], NULL);
-	close(the.socket[0]);
+	run_steps(steps, ARRAY_SIZE(steps));
+	close(ends[0]);
 	EXPECT_EQ(0, wait_child(self->receiver));
 	EXPECT_EQ(0, the.stress->failed) { TH_LOG("%s", the.stress->why); }
 	check_survivors(_metadata);

@@ -7,9 +7,12 @@
 static const char * const names[] = {
 	"arenas", "reserved_bytes", "resident_bytes", "quarantined_bytes",
 	"chunks_allocated", "chunks_released", "alloc_failures", "faults",
+	"purgeable_bytes", "chunks_marked", "chunks_reused", "chunks_taken",
+	"pool_bytes", "pool_hits",
 };
 
-enum { ARENAS, RESERVED, RESIDENT, QUARANTINED, ALLOCATED, RELEASED, FAILURES, FAULTS, NR };
+enum { ARENAS, RESERVED, RESIDENT, QUARANTINED, ALLOCATED, RELEASED, FAILURES, FAULTS,
+       PURGEABLE, MARKED, REUSED, TAKEN, POOL, POOL_HITS, NR };
 
 struct counts {
 	long long of[NR];

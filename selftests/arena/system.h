@@ -19,6 +19,15 @@
 
 #define MAX_BYTES_PARAMETER "/sys/module/hpheap/parameters/max_bytes"
 
+/* Waits for what happens soon but not at once. */
+#define eventually(condition) ({						\
+	double until = now() + 20;						\
+	bool met;								\
+	while (!(met = (condition)) && now() < until)				\
+		usleep(20000);							\
+	met;									\
+})
+
 /* Returns bytes read (the text ends in a NUL), or -errno. */
 static inline ssize_t read_file(const char *path, char *text, size_t size)
 {
@@ -127,7 +136,7 @@ static inline bool smaps_line(const void *addr, const char *key, char *text, siz
 	return found;
 }
 
-static inline long long smaps_bytes(const void *addr, const char *key)
+static inline long long smaps_of(const void *addr, const char *key)
 {
 	char text[512];
 
@@ -136,7 +145,7 @@ static inline long long smaps_bytes(const void *addr, const char *key)
 
 static inline long long pmd_mapped(const void *addr)
 {
-	return smaps_bytes(addr, "FilePmdMapped:");
+	return smaps_of(addr, "FilePmdMapped:");
 }
 
 /* Has the mapping this two-letter flag of VmFlags? */

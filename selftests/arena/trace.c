@@ -3,10 +3,12 @@
 #include "kselftest_harness.h"
 #include "arena.h"
 #include "system.h"
+#include "purgeable.h"
 
 static const char * const events[] = {
 	"hpheap_arena_create", "hpheap_chunk_alloc", "hpheap_fault",
 	"hpheap_chunk_release", "hpheap_arena_destroy",
+	"hpheap_chunk_mark", "hpheap_chunk_reuse", "hpheap_chunk_take",
 };
 
 static const char *tracing(void)
@@ -129,6 +131,31 @@ TEST_F(trace, the_life_of_an_arena_is_told)
 	EXPECT_TRUE(eventually(strstr(read_trace(), "hpheap_arena_destroy")));
 	EXPECT_EVENT("hpheap_chunk_release: id=%llu chunk=2 ", id);
 	EXPECT_EVENT("hpheap_arena_destroy: id=%llu resident=%zu", id, self->chunk);
+}
+
+TEST_F(trace, marks_and_what_becomes_of_them_are_told)
+{
+	unsigned long long id;
+	struct stat st;
+	char *p;
+	int fd;
+
+	NEEDS_TRACING();
+	NEW_ARENA(fd, 3 * self->chunk, 0, 0);
+	ASSERT_EQ(0, fstat(fd, &st));
+	id = st.st_ino;
+	MAP_ARENA(p, fd, 3 * self->chunk);
+	ASSERT_EQ(0, madvise(p, 3 * self->chunk, MADV_POPULATE_WRITE));
+	ASSERT_EQ(2, mark(fd, self->chunk, 2 * self->chunk));
+	EXPECT_EVENT("hpheap_chunk_mark: id=%llu chunk=1 ", id);
+	EXPECT_EVENT("hpheap_chunk_mark: id=%llu chunk=2 ", id);
+	ASSERT_EQ(0, touch_read(p + 2 * self->chunk));
+	EXPECT_EVENT("hpheap_chunk_reuse: id=%llu chunk=2 ", id);
+	ASSERT_EQ(0, drop_slab());
+	EXPECT_EVENT("hpheap_chunk_take: id=%llu chunk=1 ", id);
+	EXPECT_EVENT("hpheap_chunk_release: id=%llu chunk=1 ", id);
+	munmap(p, 3 * self->chunk);
+	close(fd);
 }
 
 TEST_F(trace, chunks_of_a_contiguous_arena_are_told_after_its_creation)

@@ -2,8 +2,8 @@
 /*
  * The user interface of /dev/hpheap: one source for the module and the library.
  *
- * Two ioctls on the device (INFO, CREATE) and one on an arena (EXTENTS); all
- * else is done with the calls Linux already has for files in memory: mmap,
+ * Ioctls on the device (INFO, CREATE, PURGEABLE) and on an arena (EXTENTS,
+ * PURGEABLE); all else is done with the calls Linux already has for files in memory: mmap,
  * fallocate, madvise, lseek, fstat. docs/abi.md tells the whole story.
  *
  * Every structure is extensible. The caller stores its sizeof in @size; a
@@ -35,11 +35,15 @@
 #define HPHEAP_IOC_MAGIC	0xBC
 #define HPHEAP_IOC_INFO		_IO(HPHEAP_IOC_MAGIC, 0x80)	/* device */
 #define HPHEAP_IOC_CREATE	_IO(HPHEAP_IOC_MAGIC, 0x81)	/* device */
+#define HPHEAP_IOC_PURGEABLE	_IO(HPHEAP_IOC_MAGIC, 0x82)	/* device */
 #define HPHEAP_ARENA_EXTENTS	_IO(HPHEAP_IOC_MAGIC, 0xc0)	/* arena */
+#define HPHEAP_ARENA_PURGEABLE	_IO(HPHEAP_IOC_MAGIC, 0xc1)	/* arena */
 
 /* hpheap_info.features: what this module can do beyond the first ABI. */
 #define HPHEAP_FEATURE_CONTIG		(1ULL << 0)	/* CREATE_CONTIG */
 #define HPHEAP_FEATURE_MEMCG		(1ULL << 1)	/* charged to a cgroup */
+#define HPHEAP_FEATURE_PURGEABLE	(1ULL << 2)	/* ARENA_PURGEABLE, IOC_PURGEABLE */
+#define HPHEAP_FEATURE_STATUS		(1ULL << 3)	/* status behind the arena's end */
 
 /**
  * struct hpheap_info - what the module offers on this system
@@ -149,5 +153,47 @@ struct hpheap_extents {
 	__u32 count;
 	__u32 pad;
 };
+
+/* hpheap_purgeable.flags */
+#define HPHEAP_PURGEABLE_KEEP		(1U << 0) /* take the marks away */
+
+/**
+ * struct hpheap_purgeable - let the kernel take chunks when memory is short
+ * @size: in: sizeof(struct hpheap_purgeable) as the caller knows it
+ * @flags: in: HPHEAP_PURGEABLE_*
+ * @start: in: of the first chunk, a multiple of the chunk size: its offset in
+ *         the arena; on the device, an address where the caller has mapped it
+ * @bytes: in: a multiple of the chunk size, not 0, all of it in the arena; on
+ *         the device, all of it in one mapping
+ * @chunks: out: how many chunks are marked that were not; with KEEP, how many
+ *          chunks of the range hold no memory: what was in them is gone
+ *
+ * A marked chunk keeps its content; its mappings go. The next touch finds it as it
+ * was and takes the mark away, unless the kernel has taken the chunk: then it reads
+ * zeroes. Chunks without memory are passed over.
+ *
+ * errno: EINVAL a value that is out of place, or no mapping of an arena there;
+ * EACCES the mapping there is not writable; EOPNOTSUPP the arena is CONTIG; ENOMEM
+ * no memory for a mark, some chunks may be marked; EINTR killed; EFAULT, E2BIG for
+ * the structure itself.
+ */
+struct hpheap_purgeable {
+	__u32 size;
+	__u32 flags;
+	__u64 start;
+	__u64 bytes;
+	__u64 chunks;
+};
+
+/*
+ * What a chunk is, one byte for each in an arena's status: mmap() it shared and
+ * read-only, at the offset where the arena ends.
+ */
+#define HPHEAP_CHUNK_ABSENT		0	/* no memory: a touch allocates it */
+#define HPHEAP_CHUNK_ZEROED		1	/* allocated, not touched yet */
+#define HPHEAP_CHUNK_RESIDENT		2	/* in use */
+#define HPHEAP_CHUNK_PURGEABLE		3	/* marked */
+#define HPHEAP_CHUNK_TAKEN		4	/* was marked; no memory: the kernel took it */
+#define HPHEAP_CHUNK_POISONED		5	/* in use, and a page of it is broken */
 
 #endif /* _UAPI_LINUX_HPHEAP_H */

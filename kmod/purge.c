@@ -1,0 +1,355 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Purgeable chunks: free for their user, who would like to have them back warm.
+ *
+ * A marked chunk keeps its content and loses its mappings, so that the next touch
+ * is seen: it takes the mark away. Until then the kernel may take the chunk when
+ * memory is short, before it swaps or kills, the one marked longest ago first.
+ *
+ * Marks stand in a list_lru: by node and by memory cgroup, so that a cgroup at its
+ * limit takes its own (Linux finds out which one pays by the mark, which is a slab
+ * object charged like the chunk). A shrinker walks it.
+ *
+ * Invariants:
+ *  U1 folio->private of a chunk is its mark, or NULL; it changes with the folio
+ *     locked.
+ *  U2 a chunk with a mark is in its slot and is not mapped: it is mapped only with
+ *     the folio locked and the mark taken away.
+ *  U3 a mark is in the list until its chunk leaves it with the folio locked.
+ *
+ * The shrinker runs wherever somebody allocates, also under this module's own
+ * locks: it takes none but by trying, and sleeps nowhere.
+ */
+#include "purge.h"
+
+#include <linux/file.h>
+#include <linux/fs.h>
+#include <linux/list_lru.h>
+#include <linux/memcontrol.h>
+#include <linux/mm.h>
+#include <linux/pagemap.h>
+#include <linux/sched/mm.h>
+#include <linux/sched/signal.h>
+#include <linux/shrinker.h>
+#include <linux/slab.h>
+#include <linux/uaccess.h>
+#include <linux/hpheap.h>
+
+#include "account.h"
+#include "arena.h"
+#include "arg.h"
+#include "compat.h"
+#include "map.h"
+#include "trace.h"
+
+/* What the first published structure holds; later fields come after it. */
+#define PURGEABLE_SIZE_VER0	32
+
+/* Who asks for pages is told of chunks as if all were the smallest. */
+#define MIN_CHUNK_PAGES	(1UL << (HPHEAP_MIN_CHUNK_SHIFT - PAGE_SHIFT))
+
+struct mark {
+	struct list_head lru;
+	struct hpheap_arena *arena;
+	struct folio *folio;
+};
+
+static struct kmem_cache *marks;
+static struct list_lru lru;
+static struct shrinker *shrinker;
+static bool ready;	/* the list is there: Linux 6.1 asks as soon as the shrinker is */
+
+static void count_marked(struct hpheap_arena *arena, struct folio *folio, long sign)
+{
+	atomic_long_add(sign, &arena->purgeable);
+	atomic64_add(sign * (long)folio_size(folio), &hpheap_counters.purgeable_bytes);
+}
+
+static struct mark *new_mark(struct hpheap_arena *arena)
+{
+	struct mem_cgroup *old = set_active_memcg(arena->supply.memcg);
+	struct mark *mark = kmem_cache_alloc_lru(marks, &lru, GFP_KERNEL_ACCOUNT);
+
+	set_active_memcg(old);
+	if (mark) {
+		INIT_LIST_HEAD(&mark->lru);
+		mark->arena = arena;
+	}
+	return mark;
+}
+
+/**
+ * hpheap_purge_unmark() - take a chunk's mark away
+ * @arena: the arena
+ * @folio: a chunk of it, locked, or of an arena that nobody else knows any more
+ *
+ * Return: whether it had one.
+ */
+bool hpheap_purge_unmark(struct hpheap_arena *arena, struct folio *folio)
+{
+	struct mark *mark = folio->private;
+
+	if (!mark)
+		return false;
+	WARN_ON_ONCE(!compat_list_lru_del(&lru, &mark->lru));
+	folio->private = NULL;
+	count_marked(arena, folio, -1);
+	kmem_cache_free(marks, mark);
+	return true;
+}
+
+/* The same for who goes on using it. */
+void hpheap_purge_reuse(struct hpheap_arena *arena, struct folio *folio)
+{
+	unsigned long index = folio->index >> folio_order(folio);
+
+	if (!hpheap_purge_unmark(arena, folio))
+		return;
+	hpheap_arena_set_status(arena, index, HPHEAP_CHUNK_RESIDENT);
+	atomic64_inc(&hpheap_counters.chunks_reused);
+	trace_hpheap_chunk_reuse(arena->id, index, folio_nid(folio));
+}
+
+/* Marks the chunk of a slot, if there is one: 1 if it is now marked and was not, or -ENOMEM. */
+static int mark_chunk(struct hpheap_arena *arena, struct address_space *mapping,
+		      unsigned long index)
+{
+	unsigned int shift = hpheap_arena_chunk_shift(arena);
+	struct folio *folio = hpheap_arena_get(arena, index);
+	struct mark *mark;
+	int marked = 0;
+
+	if (!folio)
+		return 0;
+	mark = new_mark(arena);
+	if (!mark) {
+		folio_put(folio);
+		return -ENOMEM;
+	}
+	folio_lock(folio);
+	if (hpheap_arena_holds(arena, index, folio) && !folio->private) {
+		unmap_mapping_range(mapping, (loff_t)index << shift, 1LL << shift, 1);
+		mark->folio = folio;
+		folio->private = mark;
+		hpheap_arena_set_status(arena, index, HPHEAP_CHUNK_PURGEABLE);
+		count_marked(arena, folio, 1);
+		atomic64_inc(&hpheap_counters.chunks_marked);
+		trace_hpheap_chunk_mark(arena->id, index, folio_nid(folio));
+		compat_list_lru_add(&lru, &mark->lru);
+		marked = 1;
+	}
+	folio_unlock(folio);
+	folio_put(folio);
+	if (!marked)
+		kmem_cache_free(marks, mark);
+	return marked;
+}
+
+/* How many chunks are now marked that were not; -ENOMEM; -EINTR killed. */
+static long mark_range(struct hpheap_arena *arena, struct address_space *mapping,
+		       unsigned long index, unsigned long end)
+{
+	long marked = 0;
+	int result;
+
+	for (index = hpheap_arena_next(arena, index, true); index < end;
+	     index = hpheap_arena_next(arena, index + 1, true)) {
+		if (fatal_signal_pending(current))
+			return -EINTR;
+		result = mark_chunk(arena, mapping, index);
+		if (result < 0)
+			return result;
+		marked += result;
+		cond_resched();
+	}
+	return marked;
+}
+
+/**
+ * hpheap_purge_keep() - take the marks of a range away
+ * @arena: the arena
+ * @index: the first slot
+ * @end: the slot behind the last one
+ *
+ * Return: how many slots have no chunk.
+ */
+unsigned long hpheap_purge_keep(struct hpheap_arena *arena, unsigned long index,
+				unsigned long end)
+{
+	unsigned long empty = 0;
+	struct folio *folio;
+
+	for (; index < end; index++) {
+		folio = hpheap_arena_get(arena, index);
+		if (folio) {
+			folio_lock(folio);
+			if (hpheap_arena_holds(arena, index, folio))
+				hpheap_purge_reuse(arena, folio);
+			else
+				empty++;
+			folio_unlock(folio);
+			folio_put(folio);
+		} else {
+			empty++;
+		}
+		cond_resched();
+	}
+	return empty;
+}
+
+/* In the walk, under the list's lock: nobody can free the arena before it has the mark. */
+static enum lru_status isolate(struct list_head *item, struct list_lru_one *list,
+			       COMPAT_LRU_WALK_LOCK void *arg)
+{
+	struct mark *mark = container_of(item, struct mark, lru);
+	struct folio *folio = mark->folio;
+	struct list_head *taken = arg;
+
+	if (!folio_trylock(folio))
+		return LRU_ROTATE;
+	/* One reference is the slot's. Who has another has the chunk pinned, or touches it. */
+	if (folio_ref_count(folio) != 1 ||
+	    !hpheap_arena_remove(mark->arena, folio->index >> folio_order(folio), folio,
+				 HPHEAP_CHUNK_TAKEN)) {
+		folio_unlock(folio);
+		return LRU_ROTATE;
+	}
+	count_marked(mark->arena, folio, -1);
+	trace_hpheap_chunk_take(mark->arena->id, folio->index >> folio_order(folio),
+				folio_nid(folio));
+	list_lru_isolate(list, item);
+	list_add_tail(item, taken);
+	return LRU_REMOVED;
+}
+
+static unsigned long free_taken(struct list_head *taken)
+{
+	struct mark *mark, *next;
+	unsigned long pages = 0;
+
+	list_for_each_entry_safe(mark, next, taken, lru) {
+		struct folio *folio = mark->folio;
+
+		pages += folio_nr_pages(folio);
+		folio->private = NULL;
+		atomic64_inc(&hpheap_counters.chunks_taken);
+		folio_unlock(folio);
+		hpheap_chunk_surrender(folio);
+		kmem_cache_free(marks, mark);
+	}
+	return pages;
+}
+
+static long purge(struct file *file, const struct hpheap_purgeable *arg, u64 offset)
+{
+	struct hpheap_arena *arena = file->private_data;
+	unsigned int shift = hpheap_arena_chunk_shift(arena);
+	u64 misplaced = (offset | arg->bytes) & (hpheap_arena_chunk_bytes(arena) - 1);
+
+	if (misplaced || arg->bytes > arena->bytes || offset > arena->bytes - arg->bytes)
+		return -EINVAL;
+	/* The run could not be had back chunk by chunk. */
+	if (arena->flags & HPHEAP_CREATE_CONTIG)
+		return -EOPNOTSUPP;
+	if (arg->flags & HPHEAP_PURGEABLE_KEEP)
+		return hpheap_purge_keep(arena, offset >> shift, (offset + arg->bytes) >> shift);
+	return mark_range(arena, file->f_mapping, offset >> shift,
+			  (offset + arg->bytes) >> shift);
+}
+
+/* Of the caller's own mapping; the file that is mapped there goes with a reference. */
+static long purge_mapped(const struct hpheap_purgeable *arg)
+{
+	struct file *file;
+	long chunks;
+	u64 offset;
+
+	file = hpheap_map_lookup(arg->start, arg->bytes, &offset);
+	if (IS_ERR(file))
+		return PTR_ERR(file);
+	chunks = purge(file, arg, offset);
+	fput(file);
+	return chunks;
+}
+
+/**
+ * hpheap_purge_ioctl() - HPHEAP_ARENA_PURGEABLE and HPHEAP_IOC_PURGEABLE
+ * @file: the arena's, where offsets count; NULL: addresses of the caller do
+ * @uarg: struct hpheap_purgeable
+ */
+long hpheap_purge_ioctl(struct file *file, struct hpheap_purgeable __user *uarg)
+{
+	struct hpheap_purgeable arg;
+	long chunks;
+	int err;
+
+	BUILD_BUG_ON(sizeof(arg) != PURGEABLE_SIZE_VER0);
+
+	err = hpheap_copy_arg(&arg, sizeof(arg), PURGEABLE_SIZE_VER0, uarg);
+	if (err)
+		return err;
+	if (arg.flags & ~HPHEAP_PURGEABLE_KEEP || arg.chunks || !arg.bytes)
+		return -EINVAL;
+	chunks = file ? purge(file, &arg, arg.start) : purge_mapped(&arg);
+	if (chunks < 0)
+		return chunks;
+	return put_user((u64)chunks, &uarg->chunks) ? -EFAULT : 0;
+}
+
+static unsigned long count_objects(struct shrinker *self, struct shrink_control *sc)
+{
+	unsigned long count;
+
+	if (!smp_load_acquire(&ready))	/* pairs with hpheap_purge_init() */
+		return SHRINK_EMPTY;
+	count = list_lru_shrink_count(&lru, sc);
+	return count ? count * MIN_CHUNK_PAGES : SHRINK_EMPTY;
+}
+
+static unsigned long scan_objects(struct shrinker *self, struct shrink_control *sc)
+{
+	unsigned long nr = DIV_ROUND_UP(sc->nr_to_scan, MIN_CHUNK_PAGES);
+	LIST_HEAD(taken);
+	unsigned long pages;
+
+	sc->nr_scanned = nr * MIN_CHUNK_PAGES;
+	list_lru_walk_one(&lru, sc->nid, sc->memcg, isolate, &taken, &nr);
+	pages = free_taken(&taken);
+	compat_account_reclaimed(pages);
+	/* None is no reason to stop: what cannot be taken is last in the list by now. */
+	return pages;
+}
+
+int hpheap_purge_init(void)
+{
+	int err = -ENOMEM;
+
+	marks = kmem_cache_create("hpheap_mark", sizeof(struct mark), 0, SLAB_ACCOUNT, NULL);
+	if (!marks)
+		return -ENOMEM;
+	shrinker = compat_shrinker_alloc("hpheap-purgeable",
+					 SHRINKER_MEMCG_AWARE | SHRINKER_NUMA_AWARE,
+					 count_objects, scan_objects, MIN_CHUNK_PAGES);
+	if (!shrinker)
+		goto err_cache;
+	err = list_lru_init_memcg(&lru, shrinker);
+	if (err)
+		goto err_shrinker;
+	smp_store_release(&ready, true);	/* pairs with count_objects() */
+	compat_shrinker_register(shrinker);
+	return 0;
+
+err_shrinker:
+	compat_shrinker_free(shrinker);
+err_cache:
+	kmem_cache_destroy(marks);
+	return err;
+}
+
+/* No arena lives, so no mark does. */
+void hpheap_purge_exit(void)
+{
+	compat_shrinker_free(shrinker);
+	list_lru_destroy(&lru);
+	kmem_cache_destroy(marks);
+}

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#ifndef HPHEAP_PURGE_H
+#define HPHEAP_PURGE_H
+
+#include <linux/types.h>
+
+struct file;
+struct folio;
+struct hpheap_arena;
+struct hpheap_purgeable;
+
+int hpheap_purge_init(void);
+void hpheap_purge_exit(void);
+
+unsigned long hpheap_purge_keep(struct hpheap_arena *arena, unsigned long index,
+				unsigned long end);
+bool hpheap_purge_unmark(struct hpheap_arena *arena, struct folio *folio);
+void hpheap_purge_reuse(struct hpheap_arena *arena, struct folio *folio);
+long hpheap_purge_ioctl(struct file *file, struct hpheap_purgeable __user *uarg);
+
+#endif /* HPHEAP_PURGE_H */
