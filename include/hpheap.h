@@ -20,6 +20,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -54,6 +55,13 @@ enum hpheap_placement {
 	HPHEAP_PLACE_NODE,	 /* hpheap_options.node, others when it is full */
 };
 
+/*
+ * hpheap_options.flags: a freed span becomes inaccessible, and its addresses are
+ * never used again, so that a use after free faults at once. To find such errors:
+ * slow, and it ends with ENOMEM when the system has no more mappings or addresses.
+ */
+#define HPHEAP_EFENCE		(1U << 0)
+
 /**
  * struct hpheap_options - how to make a heap; all zeroes is the default
  * @size: sizeof(struct hpheap_options), or 0 for the same
@@ -61,7 +69,7 @@ enum hpheap_placement {
  *           the environment
  * @placement: enum hpheap_placement; LOCAL is then decided by HPHEAP_NODE
  * @node: for HPHEAP_PLACE_NODE
- * @flags: must be 0
+ * @flags: 0 or HPHEAP_EFENCE, which HPHEAP_EFENCE=1 in the environment also sets
  * @limit_bytes: most bytes of memory the heap may hold, 0 = no limit
  * @device: path of the device, NULL = HPHEAP_DEVICE or /dev/hpheap
  */
@@ -85,7 +93,8 @@ struct hpheap_options {
 /**
  * struct hpheap_stats - what a heap holds, in bytes unless named otherwise
  *
- * address_bytes >= committed_bytes >= used_bytes + free_bytes holds always.
+ * address_bytes >= committed_bytes and committed_bytes = used_bytes +
+ * free_bytes + away_bytes + fenced_bytes hold always.
  */
 struct hpheap_stats {
 	size_t size;		/* in: sizeof(struct hpheap_stats); out: bytes filled */
@@ -101,7 +110,7 @@ struct hpheap_stats {
 	uint64_t free_bytes;	/* in committed heap pages without a span */
 	uint64_t free_huge_bytes; /* of them: in whole free huge units */
 	uint64_t spans;		/* live spans */
-	uint64_t arenas;	/* reservations made and kept */
+	uint64_t arenas;	/* contiguous pieces of address space */
 	uint64_t grow_calls;	/* reservations of address space, ever */
 	uint64_t commit_calls;	/* huge units committed, ever */
 	uint64_t release_calls;	/* huge units given back, ever */
@@ -111,6 +120,11 @@ struct hpheap_stats {
 	uint64_t peak_committed_bytes;
 	int32_t placement_errno; /* why a placement was refused last, 0 = it was not */
 	uint32_t padding;
+	uint64_t cached_bytes;	/* of free_bytes: in caches of threads, and between them */
+	uint64_t away_bytes;	/* of committed_bytes: given back out of huge units with spans */
+	uint64_t fenced_bytes;	/* of committed_bytes: freed, and never used again (efence) */
+	uint64_t purgeable_bytes; /* not committed; there until the system needs it (device) */
+	uint64_t scavenged_bytes; /* given back or made purgeable by the scavenger, ever */
 };
 
 /**
@@ -170,6 +184,17 @@ HPHEAP_API void *hpheap_span_alloc(struct hpheap *heap, size_t bytes, size_t ali
 HPHEAP_API void hpheap_span_free(struct hpheap *heap, void *span);
 
 /**
+ * hpheap_span_find - the span that an address lies in
+ * @heap: the heap it may be of
+ * @address: any; it is not read
+ * @bytes: out, if not NULL: the size of the span
+ *
+ * Takes constant time. Returns the first byte of the live span, or NULL with
+ * errno EINVAL: there is none.
+ */
+HPHEAP_API void *hpheap_span_find(struct hpheap *heap, const void *address, size_t *bytes);
+
+/**
  * hpheap_span_size - usable bytes of a span, a multiple of the heap page
  * @heap: the heap it came from
  * @span: what hpheap_span_alloc() returned
@@ -185,7 +210,8 @@ HPHEAP_API size_t hpheap_span_size(struct hpheap *heap, const void *span);
  * @node: memory of this node, or HPHEAP_NODE_ANY
  *
  * After success spans up to @bytes in all are taken without a system call or
- * page fault, as far as their sizes fit the units. On failure nothing is kept.
+ * page fault, as far as their sizes fit the units, by threads that run on that node
+ * (HPHEAP_NODE_ANY: on the caller's). On failure nothing is kept.
  *
  * Returns 0, or -1 with errno: EINVAL no such node; ENOMEM as above.
  */
@@ -196,11 +222,81 @@ HPHEAP_API int hpheap_reserve(struct hpheap *heap, size_t bytes, int node);
  * @heap: the heap
  * @bytes: at least so many if there are as many, SIZE_MAX for all
  *
- * Whole free huge units, highest address first.
+ * Whole free huge units first, highest addresses first; if these are not enough
+ * and the memory is anonymous, the free base pages of sparse huge units (the policy's
+ * sparse_percent), or of all if @bytes is SIZE_MAX: these are huge pages no more until
+ * they fill or empty. What threads hold in their caches is freed for that.
  *
  * Returns the bytes returned.
  */
 HPHEAP_API size_t hpheap_scavenge(struct hpheap *heap, size_t bytes);
+
+/**
+ * hpheap_set_limit - how much memory a heap may hold from now on
+ * @heap: the heap
+ * @bytes: counted in whole huge units, as hpheap_options.limit_bytes; 0 = no limit
+ *
+ * If the heap holds more, free memory goes at once, as far as there is some; what is in
+ * use stays, and while it is more than the limit all requests that need more memory get
+ * ENOMEM, and the scavenger gives back whatever becomes free.
+ *
+ * Returns 0, or -1 with errno EINVAL: no heap.
+ */
+HPHEAP_API int hpheap_set_limit(struct hpheap *heap, uint64_t bytes);
+
+/**
+ * struct hpheap_policy - when the scavenger gives back, and how fast
+ * @size: sizeof(struct hpheap_policy)
+ * @window_ms: memory that was not needed for so long goes (usually 1000; 10 to 600000)
+ * @cpu_permille: of one CPU, what giving back may cost (10; 1 to 1000)
+ * @margin_percent: of the huge units in use, so many stay free beside them (6; to 100)
+ * @margin_units: and at least so many (2)
+ * @loose_percent: when of used units so much is free, against what is in use, free base pages
+ *                 of sparse units go (50; to 10000),
+ * @tight_percent: until it is so much (10; to 10000)
+ * @sparse_percent: a huge unit of which at most so much is in use is sparse (66; to 100)
+ * @idle_windows: of a sparse unit that did not change in so many windows the free base
+ *                pages go (2; 1 to 10000)
+ * @whole_windows: and of the same unit not again for so many (60; 1 to 10000)
+ * @purgeable_windows: memory that was made purgeable is released after so many (10; 1 to 10000)
+ * @headroom_percent: of a limit of the memory cgroup, so much is left (6; to 50)
+ * @pressure_ms: threads waited for memory so long in two seconds: all that is free goes
+ *               (200; to 2000, 0: nobody looks)
+ * @ahead_units: a growing heap gets so many units before it asks for them (8; to 1024)
+ */
+struct hpheap_policy {
+	size_t size;
+	uint32_t window_ms;
+	uint32_t cpu_permille;
+	uint32_t margin_percent;
+	uint32_t margin_units;
+	uint32_t loose_percent;
+	uint32_t tight_percent;
+	uint32_t sparse_percent;
+	uint32_t idle_windows;
+	uint32_t whole_windows;
+	uint32_t purgeable_windows;
+	uint32_t headroom_percent;
+	uint32_t pressure_ms;
+	uint32_t ahead_units;
+};
+
+/**
+ * hpheap_get_policy - what the scavenger of this process goes by
+ * @policy: filled; policy->size says that the caller knows the structure
+ *
+ * Returns 0, or -1 with errno EINVAL.
+ */
+HPHEAP_API int hpheap_get_policy(struct hpheap_policy *policy);
+
+/**
+ * hpheap_set_policy - what it shall go by from its next look on
+ * @policy: all of it, as from hpheap_get_policy()
+ *
+ * Goes before what HPHEAP_SCAVENGE says. Returns 0, or -1 with errno EINVAL: a number is
+ * out of its bounds; nothing was changed.
+ */
+HPHEAP_API int hpheap_set_policy(const struct hpheap_policy *policy);
 
 /**
  * hpheap_stats - read a heap's numbers
@@ -210,6 +306,74 @@ HPHEAP_API size_t hpheap_scavenge(struct hpheap *heap, size_t bytes);
  * All numbers are of one moment. Returns 0, or -1 with errno EINVAL.
  */
 HPHEAP_API int hpheap_stats(struct hpheap *heap, struct hpheap_stats *stats);
+
+/* What a region is. */
+enum hpheap_region_kind {
+	HPHEAP_REGION_SPAN,	/* of a live span, counted in used_bytes */
+	HPHEAP_REGION_CACHED,	/* a free one in a cache, counted in cached_bytes */
+	HPHEAP_REGION_FREE,	/* memory without a span; with the cached, free_bytes */
+	HPHEAP_REGION_EMPTY,	/* addresses without memory; away_bytes are among them */
+	HPHEAP_REGION_FENCED,	/* freed and never used again, counted in fenced_bytes */
+	HPHEAP_REGION_LOST,	/* of a live span; its memory stayed with the parent at fork() */
+};
+
+/**
+ * struct hpheap_region - a piece of a heap's addresses
+ * @address: of its first byte
+ * @bytes: whole heap pages
+ * @kind: enum hpheap_region_kind
+ * @node: that its memory was asked of, HPHEAP_NODE_ANY: of none in particular
+ * @backend: enum hpheap_backend that its memory is of; AUTO: it has none
+ * @rest: 1: its span begins in a region before it; else 0
+ */
+struct hpheap_region {
+	uintptr_t address;
+	size_t bytes;
+	uint32_t kind;
+	int32_t node;
+	uint32_t backend;
+	uint32_t rest;
+};
+
+/* Returns 0 to go on, anything else to end the walk. */
+typedef int (*hpheap_visitor)(const struct hpheap_region *region, void *arg);
+
+/**
+ * hpheap_walk - visit all regions of a heap, in the order of their addresses
+ * @heap: the heap
+ * @visit: called for each
+ * @arg: given to it
+ * @stats: out, if not NULL: statistics of the same moment; stats->size as for
+ *         hpheap_stats()
+ *
+ * Regions do not overlap, and together are address_bytes; of each kind they add up to the
+ * statistics. All is of one moment, in which the heap stood still; visits are
+ * made after it, so the visitor may use the heap.
+ *
+ * Returns 0, what @visit returned if that was not 0, or -1 with errno: EINVAL;
+ * ENOMEM no memory to write the regions down.
+ */
+HPHEAP_API int hpheap_walk(struct hpheap *heap, hpheap_visitor visit, void *arg,
+			   struct hpheap_stats *stats);
+
+enum hpheap_map_format {
+	HPHEAP_MAP_PICTURE,	/* for a terminal: a line for each huge unit */
+	HPHEAP_MAP_CSV,		/* for a program: a line for each region, as hpheap_walk() has it */
+	HPHEAP_MAP_SVG,		/* to look at: a cell for each huge unit, with a legend */
+	HPHEAP_MAP_PNG,		/* the same as a bitmap */
+};
+
+/**
+ * hpheap_map_write - write a map of a heap
+ * @heap: the heap
+ * @file: where to
+ * @format: how
+ *
+ * All of it is of one moment, in which the heap stood still.
+ *
+ * Returns 0, or -1 with errno: EINVAL; ENOMEM; EIO the file takes no more.
+ */
+HPHEAP_API int hpheap_map_write(struct hpheap *heap, FILE *file, enum hpheap_map_format format);
 
 #ifdef __cplusplus
 }

@@ -10,9 +10,10 @@
  *
  * A block that adjoins the current one extends it. One that lies elsewhere
  * replaces it, unless that would strand more than 16 MiB of the current block:
- * then it goes back, and just what is needed is taken beside the current block,
- * which stays the current one. (The rule is that of Go's allocator before 1.11,
- * where reservations on 32-bit systems had the same problem.)
+ * then it goes back, and just what is needed is taken, behind the current block if
+ * these addresses are free, else anywhere; the current one stays what it is. (The
+ * rule is that of Go's allocator before 1.11, where reservations on 32-bit systems had
+ * the same problem.)
  *
  * The arithmetic is in functions without side effects; what is said of
  * blocks is checked again on every one that the system hands out.
@@ -42,7 +43,7 @@ bool hph_growth_round(uintptr_t base, size_t bytes, uintptr_t *first, uintptr_t 
 	if (!base || bytes < HPHEAP_HUGE_SIZE || bytes - 1 > UINTPTR_MAX - base)
 		return false;
 	last = base + (bytes - 1);
-	if ((uint64_t)last >> HPH_ADDRESS_BITS || base > UINTPTR_MAX - (HPHEAP_HUGE_SIZE - 1))
+	if ((uint64_t)last >> HPH_ADDRESS_BITS)
 		return false;
 	*first = hph_round_up(base, HPHEAP_HUGE_SIZE);
 	/* last + 1 may be 0, at the very top; that unit is left out */
@@ -122,22 +123,29 @@ void hph_arena_init(struct hph_arena *arena, struct hph_backend *backend,
 	};
 }
 
-/* Aborts on a block that is not whole huge units: everything stands on that. */
-static void check_block(uintptr_t first, uintptr_t end, uintptr_t base, size_t bytes)
+/*
+ * Aborts on a block that is not @bytes of whole huge units, within what was asked:
+ * everything stands on that. It is never so if the system aligns to base pages.
+ */
+static void check_block(uintptr_t first, uintptr_t end, size_t bytes, uintptr_t base, size_t asked)
 {
-	if ((first | end) & (HPHEAP_HUGE_SIZE - 1) || first < base || end <= first ||
-	    end - base > bytes)
+	if ((first | end) & (HPHEAP_HUGE_SIZE - 1) || end - first != bytes || first < base ||
+	    end - base > asked)
 		hph_os_die("misrounded arena block [%#jx, %#jx) of reservation %#jx + %#zx",
-			   (uintmax_t)first, (uintmax_t)end, (uintmax_t)base, bytes);
+			   (uintmax_t)first, (uintmax_t)end, (uintmax_t)base, asked);
 }
 
-/* Reserves at least @bytes of whole huge units; the surplus goes back at once. */
+/*
+ * Reserves @bytes of whole huge units. What alignment needed around them goes
+ * back at once; it is less than a unit, so that there is never one too many.
+ */
 static int reserve(struct hph_arena *arena, size_t bytes, uintptr_t hint, uintptr_t *first,
 		   uintptr_t *end)
 {
 	struct hph_backend *backend = arena->backend;
+	size_t asked, before, behind;
 	uintptr_t base;
-	size_t asked;
+	bool at_top;
 	int error;
 
 	if (!hph_growth_ask(bytes, arena->base_page, &asked))
@@ -145,33 +153,64 @@ static int reserve(struct hph_arena *arena, size_t bytes, uintptr_t hint, uintpt
 	error = backend->ops->reserve(backend, hint, asked, &base);
 	if (error)
 		return error;
-	if (!hph_growth_round(base, asked, first, end) || *end - *first < bytes) {
+	at_top = asked - 1 == UINTPTR_MAX - base;	/* where the last unit cannot be used */
+	if (!hph_growth_round(base, asked, first, end) || (at_top && *end - *first != bytes)) {
 		backend->ops->unreserve(backend, base, asked);
 		return -ENOMEM;
 	}
-	check_block(*first, *end, base, asked);
-	if (*end - *first > bytes)
-		*end = *first + bytes;
-	if (*first > base)
-		backend->ops->unreserve(backend, base, *first - base);
-	if (base + asked != *end)
-		backend->ops->unreserve(backend, *end, base + asked - *end);
+	check_block(*first, *end, bytes, base, asked);
+	before = *first - base;
+	behind = asked - before - bytes;
+	if (before)
+		backend->ops->unreserve(backend, base, before);
+	if (behind)
+		backend->ops->unreserve(backend, *end, behind);
 	arena->reservations++;
 	return 0;
+}
+
+/*
+ * Where addresses are so few that what is needed fits in a hole, but not with the
+ * surplus that aligning it takes: asks for no more than that, and if it comes
+ * unaligned, for the aligned places about it.
+ */
+static int reserve_tight(struct hph_arena *arena, size_t bytes, uintptr_t *first)
+{
+	struct hph_backend *backend = arena->backend;
+	uintptr_t base, end, hint = 0;
+	unsigned int tries;
+	int error;
+
+	for (tries = 0; tries < 3; tries++) {
+		error = backend->ops->reserve(backend, hint, bytes, &base);
+		if (error)
+			return error;
+		if (hph_growth_round(base, bytes, first, &end) && end - *first == bytes)
+			return 0;
+		backend->ops->unreserve(backend, base, bytes);
+		/* Systems hand out the upper end of a hole, or the lower one. */
+		hint = hph_round_down(base, HPHEAP_HUGE_SIZE) + (tries ? HPHEAP_HUGE_SIZE : 0);
+		if (!hint)
+			break;
+	}
+	return -ENOMEM;
 }
 
 static struct hph_block *add_block(struct hph_arena *arena, uintptr_t first, uintptr_t end)
 {
 	struct hph_block *block = hph_meta_alloc(arena->meta, sizeof(*block));
+	struct hph_block **link = &arena->blocks;
 
 	if (!block)
 		return NULL;
+	while (*link && (*link)->first < first)
+		link = &(*link)->next;
 	*block = (struct hph_block){
-		.next = arena->blocks,
+		.next = *link,
 		.first = first,
 		.end = end,
 	};
-	arena->blocks = block;
+	*link = block;
 	arena->nr_blocks++;
 	arena->address_bytes += end - first;
 	return block;
@@ -200,19 +239,27 @@ static int adopt(struct hph_arena *arena, enum hph_verdict verdict, uintptr_t fi
 }
 
 /* The largest block to be had now, between @bytes and @wanted. */
-static int reserve_some(struct hph_arena *arena, size_t bytes, size_t wanted,
+static int reserve_some(struct hph_arena *arena, size_t bytes, size_t wanted, uintptr_t hint,
 			uintptr_t *first, uintptr_t *end)
 {
 	int error;
 
 	for (;;) {
-		error = reserve(arena, wanted, arena->growth.end, first, end);
-		if (!error || wanted <= bytes)
-			return error;
+		error = reserve(arena, wanted, hint, first, end);
+		if (!error)
+			return 0;
+		if (wanted <= bytes)
+			break;
 		wanted = hph_round_down(wanted / 2, HPHEAP_HUGE_SIZE);
 		if (wanted < bytes)
 			wanted = bytes;
 	}
+	error = reserve_tight(arena, bytes, first);
+	if (error)
+		return error;
+	*end = *first + bytes;
+	arena->reservations++;
+	return 0;
 }
 
 static int new_block(struct hph_arena *arena, size_t bytes)
@@ -222,7 +269,7 @@ static int new_block(struct hph_arena *arena, size_t bytes)
 	uintptr_t first, end;
 	int error;
 
-	error = reserve_some(arena, bytes, wanted, &first, &end);
+	error = reserve_some(arena, bytes, wanted, arena->growth.end, &first, &end);
 	if (error)
 		return error;
 	verdict = hph_growth_judge(&arena->growth, first, end);
@@ -237,11 +284,35 @@ static int new_block(struct hph_arena *arena, size_t bytes)
 	return error;
 }
 
+/*
+ * Extends the current block by just what it lacks, where nobody else has these
+ * addresses. It is asked before, or else a reservation would be made somewhere.
+ */
+static bool extend(struct hph_arena *arena, size_t bytes)
+{
+	const size_t lacking = bytes - (arena->growth.end - arena->growth.alloc);
+	struct hph_backend *backend = arena->backend;
+	const uintptr_t end = arena->growth.end;
+	uintptr_t base;
+
+	if (!backend->ops->is_free || lacking > UINTPTR_MAX - end ||
+	    !backend->ops->is_free(backend, end, lacking) ||
+	    backend->ops->reserve(backend, end, lacking, &base))
+		return false;
+	if (base != end || (uint64_t)(end + (lacking - 1)) >> HPH_ADDRESS_BITS) {
+		backend->ops->unreserve(backend, base, lacking);
+		return false;
+	}
+	arena->reservations++;
+	adopt(arena, HPH_EXTEND, end, end + lacking);
+	return true;
+}
+
 /* The current block stays what it is; this one is taken whole. */
 static int grow_beside(struct hph_arena *arena, size_t bytes, uintptr_t *addr)
 {
 	uintptr_t end;
-	int error = reserve(arena, bytes, 0, addr, &end);
+	int error = reserve_some(arena, bytes, bytes, 0, addr, &end);
 
 	if (error)
 		return error;
@@ -267,14 +338,21 @@ int hph_arena_grow(struct hph_arena *arena, size_t bytes, uintptr_t *addr)
 	if (hph_growth_take(&arena->growth, bytes, addr))
 		return 0;
 	error = new_block(arena, bytes);
-	if (error == -ERANGE)
+	if (error == -ERANGE && !extend(arena, bytes))
 		return grow_beside(arena, bytes, addr);
-	if (error)
+	if (error && error != -ERANGE)
 		return error;
 	if (!hph_growth_take(&arena->growth, bytes, addr))
 		hph_os_die("arena block of %#zx has no room for %#zx",
 			   (size_t)(arena->growth.end - arena->growth.alloc), bytes);
 	return 0;
+}
+
+/* The last bytes that hph_arena_grow() gave were of no use. Of a block of its own they stay. */
+void hph_arena_give_back(struct hph_arena *arena, uintptr_t addr, size_t bytes)
+{
+	if (addr + bytes == arena->growth.alloc)
+		arena->growth.alloc = addr;
 }
 
 void hph_arena_destroy(struct hph_arena *arena)

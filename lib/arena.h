@@ -49,7 +49,7 @@ struct hph_arena {
 	size_t block_bytes;	/* usual size of a reservation */
 	struct hph_growth growth;
 	struct hph_block *current;
-	struct hph_block *blocks;
+	struct hph_block *blocks;	/* by address */
 	uintptr_t stranded;	/* by the last hph_arena_grow() */
 	size_t stranded_bytes;
 	size_t address_bytes;	/* of all blocks */
@@ -60,6 +60,7 @@ struct hph_arena {
 void hph_arena_init(struct hph_arena *arena, struct hph_backend *backend,
 		    struct hph_meta *meta, size_t base_page);
 int hph_arena_grow(struct hph_arena *arena, size_t bytes, uintptr_t *addr);
+void hph_arena_give_back(struct hph_arena *arena, uintptr_t addr, size_t bytes);
 void hph_arena_destroy(struct hph_arena *arena);
 
 #endif /* HPH_ARENA_H */

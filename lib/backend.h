@@ -27,13 +27,16 @@ struct hph_backend_facts {
  * belongs to the backend that attached it.
  *
  * All return 0 or a negative errno; a call that failed has changed nothing.
- * The heap's lock is never held. reserve, unreserve and attach are called by
- * one thread at a time; the others by several at once, for different units.
+ * No zone's lock is held. reserve, unreserve and attach are called under the grow
+ * lock, by one thread at a time; the others by several at once, for different units.
  */
 struct hph_backend_ops {
 	/* @bytes of addresses, at @hint if they are free; aligned to the base page, no more. */
 	int (*reserve)(struct hph_backend *backend, uintptr_t hint, size_t bytes,
 		       uintptr_t *base);
+
+	/* Does nobody have these addresses? NULL: that cannot be told. */
+	bool (*is_free)(struct hph_backend *backend, uintptr_t addr, size_t bytes);
 
 	/* Gives back addresses and all that is there. */
 	void (*unreserve)(struct hph_backend *backend, uintptr_t addr, size_t bytes);
@@ -50,6 +53,27 @@ struct hph_backend_ops {
 
 	/* Empties a committed unit. *@detached tells that it was detached as well. */
 	int (*release)(struct hph_backend *backend, uintptr_t addr, bool *detached);
+
+	/*
+	 * Marks a committed unit: its memory stays until the system needs it, or commit()
+	 * or release() comes. After commit() it is then what it was, or zeroed. NULL: no.
+	 */
+	int (*purge)(struct hph_backend *backend, uintptr_t addr);
+
+	/*
+	 * Part of a committed unit, whole base pages: split() says that it will be
+	 * without some, thin() gives some back. join() says that it will be whole, collapse()
+	 * makes it so if that is possible at once, and thicken() fills what is not there,
+	 * zeroed. NULL: whole units only.
+	 */
+	void (*split)(struct hph_backend *backend, uintptr_t unit);
+	int (*thin)(struct hph_backend *backend, uintptr_t addr, size_t bytes);
+	int (*thicken)(struct hph_backend *backend, uintptr_t addr, size_t bytes);
+	void (*join)(struct hph_backend *backend, uintptr_t unit);
+	void (*collapse)(struct hph_backend *backend, uintptr_t unit);
+
+	/* Bytes that the process could have at all: more is not asked for. NULL: any number. */
+	uint64_t (*most)(void);
 
 	void (*query)(struct hph_backend *backend, struct hph_backend_facts *facts);
 
@@ -69,6 +93,7 @@ const char *hph_anon_shortcoming(void);
 /* Reserving is the same for both. */
 int hph_anon_reserve(struct hph_backend *backend, uintptr_t hint, size_t bytes,
 		     uintptr_t *base);
+bool hph_anon_is_free(struct hph_backend *backend, uintptr_t addr, size_t bytes);
 void hph_anon_unreserve(struct hph_backend *backend, uintptr_t addr, size_t bytes);
 int hph_anon_detach(struct hph_backend *backend, uintptr_t addr, size_t bytes);
 

@@ -5,7 +5,8 @@
  * Attaching makes an arena of the module, maps it over the reserved range and
  * closes its descriptor: from then on the address is all that is needed, to
  * fill a chunk (MADV_POPULATE_WRITE) and to give it back (MADV_REMOVE). So
- * arenas survive a program that closes descriptors it does not know.
+ * arenas survive a program that closes descriptors it does not know. What is purgeable
+ * is marked by its address, too, by way of the device.
  *
  * The module charges an arena whole when it is made, against limits of the
  * user and of the system; where a large one is refused, smaller ones are
@@ -30,6 +31,7 @@
 struct device {
 	struct hph_backend backend;
 	struct hph_os_file file;
+	struct hph_os_file marks; /* as it was first: never changed, so no lock is needed */
 	const char *path;
 	size_t most;		/* to ask for in one arena */
 	uint32_t turn;		/* for interleaving of single units */
@@ -236,16 +238,34 @@ static int device_commit(struct hph_backend *backend, uintptr_t addr)
 	return error;
 }
 
-/* The arena stays: it is charged until the last of it goes. */
+/* The arena stays: it is charged until the last of it goes. What is marked is closed. */
 static int device_release(struct hph_backend *backend, uintptr_t addr, bool *detached)
 {
 	int error = hph_os_remove(addr, HPHEAP_HUGE_SIZE);
 
 	(void)backend;
+	if (error == -EACCES && !hph_os_open_up(addr, HPHEAP_HUGE_SIZE))
+		error = hph_os_remove(addr, HPHEAP_HUGE_SIZE);
 	*detached = false;
 	if (!error)
 		hph_os_close_down(addr, HPHEAP_HUGE_SIZE);
 	return error;
+}
+
+/* A module that knows no marks says ENOTTY. */
+static int device_purge(struct hph_backend *backend, uintptr_t addr)
+{
+	struct device *device = to_device(backend);
+	struct hpheap_purgeable purgeable = {
+		.size = sizeof(purgeable), .start = addr, .bytes = HPHEAP_HUGE_SIZE,
+	};
+
+	if (!hph_os_file_valid(&device->marks))
+		return -EBADF;
+	if (ioctl(device->marks.fd, HPHEAP_IOC_PURGEABLE, &purgeable))
+		return -errno;
+	hph_os_close_down(addr, HPHEAP_HUGE_SIZE);
+	return 0;
 }
 
 static void device_query(struct hph_backend *backend, struct hph_backend_facts *facts)
@@ -268,11 +288,14 @@ static void device_close(struct hph_backend *backend)
 
 static const struct hph_backend_ops device_ops = {
 	.reserve = hph_anon_reserve,
+	.is_free = hph_anon_is_free,
 	.unreserve = hph_anon_unreserve,
 	.attach = device_attach,
 	.detach = hph_anon_detach,
 	.commit = device_commit,
 	.release = device_release,
+	.purge = device_purge,
+	.most = hph_os_memory,
 	.query = device_query,
 	.close = device_close,
 };
@@ -288,6 +311,7 @@ int hph_device_open(struct hph_meta *meta, const char *path, struct hph_backend 
 	error = open_device(&device->file, path);
 	if (error)
 		return error;
+	device->marks = device->file;
 	device->backend.ops = &device_ops;
 	device->path = path;
 	device->most = SIZE_MAX;

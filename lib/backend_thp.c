@@ -35,6 +35,12 @@ int hph_anon_reserve(struct hph_backend *backend, uintptr_t hint, size_t bytes, 
 	return hph_os_reserve(hint, bytes, base);
 }
 
+bool hph_anon_is_free(struct hph_backend *backend, uintptr_t addr, size_t bytes)
+{
+	(void)backend;
+	return hph_os_is_free(addr, bytes);
+}
+
 void hph_anon_unreserve(struct hph_backend *backend, uintptr_t addr, size_t bytes)
 {
 	(void)backend;
@@ -91,6 +97,41 @@ static int anon_release(struct hph_backend *backend, uintptr_t addr, bool *detac
 	return *detached ? 0 : hph_os_discard(addr, HPHEAP_HUGE_SIZE);
 }
 
+/* khugepaged fills what is missing of a unit that may be huge: not of this one. */
+static void anon_split(struct hph_backend *backend, uintptr_t unit)
+{
+	if (to_anon(backend)->huge)
+		hph_os_advise_huge(unit, HPHEAP_HUGE_SIZE, false);
+}
+
+static int anon_thin(struct hph_backend *backend, uintptr_t addr, size_t bytes)
+{
+	(void)backend;
+	return hph_os_discard(addr, bytes);
+}
+
+static int anon_thicken(struct hph_backend *backend, uintptr_t addr, size_t bytes)
+{
+	int error = hph_os_populate(addr, bytes);
+
+	(void)backend;
+	if (error)
+		hph_os_discard(addr, bytes);	/* some of it may be there */
+	return error;
+}
+
+static void anon_join(struct hph_backend *backend, uintptr_t unit)
+{
+	if (to_anon(backend)->huge)
+		hph_os_advise_huge(unit, HPHEAP_HUGE_SIZE, true);
+}
+
+static void anon_collapse(struct hph_backend *backend, uintptr_t unit)
+{
+	if (to_anon(backend)->huge)
+		hph_os_collapse(unit, HPHEAP_HUGE_SIZE);
+}
+
 static void anon_query(struct hph_backend *backend, struct hph_backend_facts *facts)
 {
 	*facts = (struct hph_backend_facts){
@@ -105,11 +146,18 @@ static void anon_close(struct hph_backend *backend)
 
 static const struct hph_backend_ops anon_ops = {
 	.reserve = hph_anon_reserve,
+	.is_free = hph_anon_is_free,
 	.unreserve = hph_anon_unreserve,
 	.attach = anon_attach,
 	.detach = hph_anon_detach,
 	.commit = anon_commit,
 	.release = anon_release,
+	.split = anon_split,
+	.thin = anon_thin,
+	.thicken = anon_thicken,
+	.join = anon_join,
+	.collapse = anon_collapse,
+	.most = hph_os_memory,
 	.query = anon_query,
 	.close = anon_close,
 };

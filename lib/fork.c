@@ -11,7 +11,9 @@
  * Also, of the parent's threads just one is here: what the others had BUSY
  * stays so for ever unless it is picked up.
  */
-#include "heap.h"
+#include <string.h>
+
+#include "cache.h"
 
 static void for_each_unit(struct hpheap *heap, void (*visit)(struct hpheap *, struct hph_unit *))
 {
@@ -22,61 +24,124 @@ static void for_each_unit(struct hpheap *heap, void (*visit)(struct hpheap *, st
 	for (block = heap->arena.blocks; block; block = block->next) {
 		end = hph_unit_of(block->end);
 		for (number = hph_unit_of(block->first); number < end; number++) {
-			unit = hph_unitmap_get(&heap->pages.map, number);
+			unit = hph_unitmap_find(&heap->map, number);
 			if (unit)
 				visit(heap, unit);
 		}
 	}
 }
 
+static struct hph_pages *pages_of(const struct hpheap *heap, const struct hph_unit *unit)
+{
+	return &heap->zones[hph_unit_zone(unit)].pages;
+}
+
 static void lose(struct hpheap *heap, struct hph_unit *unit)
 {
-	if (unit->state == HPH_UNIT_USED && unit->owner == heap->backend)
-		hph_pages_lose(&heap->pages, unit);
+	if (hph_unit_state(unit) == HPH_UNIT_USED && unit->owner == heap->backend)
+		hph_pages_lose(pages_of(heap, unit), unit);
+}
+
+/* Is it attached to what did not come along, or was another thread at work on it? */
+static bool needs_addresses(const struct hpheap *heap, const struct hph_unit *unit)
+{
+	switch (hph_unit_state(unit)) {
+	case HPH_UNIT_BUSY:
+	case HPH_UNIT_LOST:
+		return true;
+	case HPH_UNIT_FENCED:
+		return heap->kind == HPHEAP_BACKEND_DEVICE && unit->owner == heap->backend;
+	default:
+		return false;
+	}
 }
 
 /*
- * Makes reserved what is BUSY or LOST. As long as that has not happened, its
+ * Makes reserved what is BUSY, LOST or FENCED. As long as that has not happened, its
  * addresses are free for anybody: where it fails they are never used again.
  */
 static void reserve(struct hpheap *heap, struct hph_unit *unit)
 {
 	int error = 0;
 
-	if (unit->state != HPH_UNIT_BUSY && unit->state != HPH_UNIT_LOST)
+	if (!needs_addresses(heap, unit))
 		return;
 	if (unit->owner)
 		error = unit->owner->ops->detach(unit->owner, hph_unit_addr(unit->number),
 						 HPHEAP_HUGE_SIZE);
 	unit->owner = NULL;
-	if (unit->state == HPH_UNIT_LOST)
+	unit->gone |= error != 0;
+	if (hph_unit_state(unit) != HPH_UNIT_BUSY)
 		return;
+	unit->nr_away = 0;
+	memset(unit->away, 0, sizeof(unit->away));
+	unit->split = false;
+	unit->stale = false;
 	if (error)
-		unit->state = HPH_UNIT_NONE;
+		hph_unit_set_tag(unit, hph_tag(0, HPH_UNIT_NONE));
 	else
-		hph_pages_add_empty(&heap->pages, unit->number, 1);
+		hph_pages_add_empty(pages_of(heap, unit), unit->number, 1);
 }
 
-/* The child's only thread; it holds the heap's locks. */
+/* What another thread was about to give back or to get may be there or not: it is away. */
+static void end_thinning(struct hpheap *heap, struct hph_unit *unit)
+{
+	static const hph_pagemap none;
+
+	if (unit->thinning)
+		hph_pages_thicken(pages_of(heap, unit), unit, none);
+}
+
+/* Out of the indexes with all that has no span, whosever it was. */
+static void forget_free(struct hph_pages *pages)
+{
+	uintptr_t first;
+
+	while (hph_pages_take_last_free(pages, SIZE_MAX, &first))
+		;
+	while (hph_runs_take_last(&pages->empty, SIZE_MAX, &first))
+		;
+	while (hph_purgeable_take_last(pages, SIZE_MAX, &first))
+		;
+}
+
+static void put_units_right(struct hpheap *heap, bool device)
+{
+	unsigned int i;
+
+	for_each_unit(heap, end_thinning);
+	if (device) {
+		for (i = 0; i < heap->nr_zones; i++)
+			forget_free(&heap->zones[i].pages);
+		for_each_unit(heap, lose);
+		heap->lost = true;
+	}
+	for_each_unit(heap, reserve);
+}
+
+/*
+ * The child's only thread; it holds the heap's locks, and the caches are closed.
+ * What other threads had charged for units to come, nobody waits for.
+ */
 void hph_after_fork(struct hpheap *heap)
 {
 	const bool device = heap->kind == HPHEAP_BACKEND_DEVICE;
-	uintptr_t first;
+	size_t held = 0;
+	unsigned int i;
 
-	if (!device && !heap->busy_units)
-		return;
-	if (device) {
-		/* Out of the indexes with all that has no span, whosever it was. */
-		while (hph_pages_take_last_free(&heap->pages, SIZE_MAX, &first))
-			;
-		while (hph_runs_take_last(&heap->pages.empty, SIZE_MAX, &first))
-			;
-		for_each_unit(heap, lose);
+	hph_caches_after_fork(heap);
+	if (device || atomic_load(&heap->busy_units))
+		put_units_right(heap, device);
+	for (i = 0; i < heap->nr_zones; i++) {
+		struct hph_zone *zone = &heap->zones[i];
+
+		if (device) {
+			zone->device_units = 0;
+			zone->fallback_units = zone->pages.memory_units;
+		}
+		held += zone->pages.memory_units;
 	}
-	for_each_unit(heap, reserve);
-	heap->busy_units = 0;
-	if (device) {
-		heap->device_units = 0;
-		heap->fallback_units = heap->pages.memory_units;
-	}
+	atomic_store(&heap->busy_units, 0);
+	atomic_store(&heap->held_units, held);
+	atomic_store(&heap->committed_units, held);
 }

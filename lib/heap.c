@@ -4,20 +4,53 @@
  *
  * All of a heap lies in mappings of its own, the heap structure included.
  */
-#include "heap.h"
-
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "cache.h"
 #include "options.h"
 #include "os.h"
+#include "publish.h"
+#include "scavenger.h"
 
 static pthread_mutex_t registry_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct hpheap *registry;
 static struct hpheap *default_heap;	/* under the registry's lock */
-static pthread_once_t fork_once = PTHREAD_ONCE_INIT;
+static uint64_t heaps_made;	/* under the registry's lock */
+static int cancel_state;	/* of who has the registry's lock */
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+static void lock_registry(void)
+{
+	const int state = hph_os_hold_cancel();
+
+	pthread_mutex_lock(&registry_lock);
+	cancel_state = state;
+}
+
+static void unlock_registry(void)
+{
+	const int state = cancel_state;
+
+	pthread_mutex_unlock(&registry_lock);
+	hph_os_allow_cancel(state);
+}
+
+void hph_heap_stop(struct hpheap *heap)
+{
+	pthread_mutex_lock(&heap->grow);
+	hph_caches_close(heap);
+	hph_zones_lock(heap);
+}
+
+void hph_heap_resume(struct hpheap *heap)
+{
+	hph_zones_unlock(heap);
+	hph_caches_open(heap);
+	pthread_mutex_unlock(&heap->grow);
+}
 
 /*
  * fork() copies one thread: no lock may be in another one's hands, nor what it
@@ -28,21 +61,24 @@ static void before_fork(void)
 	struct hpheap *heap;
 
 	pthread_mutex_lock(&registry_lock);
-	for (heap = registry; heap; heap = heap->next) {
-		pthread_mutex_lock(&heap->grow);
-		pthread_mutex_lock(&heap->lock);
-	}
+	hph_scavenger_before_fork();
+	for (heap = registry; heap; heap = heap->next)
+		hph_heap_stop(heap);
 }
 
-static void unlock_all(void)
+static void unlock_all(bool in_child)
 {
 	struct hpheap *heap;
 
-	for (heap = registry; heap; heap = heap->next) {
-		pthread_mutex_unlock(&heap->lock);
-		pthread_mutex_unlock(&heap->grow);
-	}
+	for (heap = registry; heap; heap = heap->next)
+		hph_heap_resume(heap);
+	hph_scavenger_after_fork(in_child);
 	pthread_mutex_unlock(&registry_lock);
+}
+
+static void after_fork_in_parent(void)
+{
+	unlock_all(false);
 }
 
 static void after_fork_in_child(void)
@@ -51,18 +87,39 @@ static void after_fork_in_child(void)
 
 	for (heap = registry; heap; heap = heap->next)
 		hph_after_fork(heap);
-	unlock_all();
+	unlock_all(true);
 }
 
+/* Without memory for the handlers heaps still work; forks of threaded programs may not. */
 static void watch_forks(void)
 {
-	/* Without memory for the handlers heaps still work; forks of threaded programs may not. */
-	pthread_atfork(before_fork, unlock_all, after_fork_in_child);
+	pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);
+}
+
+/*
+ * Before the program sets up handlers of its own, so that these run while the heaps
+ * are at work: the last that came is the first before a fork, and the last behind it.
+ */
+__attribute__((constructor)) static void watch_forks_early(void)
+{
+	pthread_once(&once, watch_forks);
+}
+
+/* Calls @visit for every heap; none is made, destroyed or forked meanwhile. */
+void hph_heaps_visit(void (*visit)(struct hpheap *heap, void *arg), void *arg)
+{
+	struct hpheap *heap;
+
+	pthread_mutex_lock(&registry_lock);
+	for (heap = registry; heap; heap = heap->next)
+		visit(heap, arg);
+	pthread_mutex_unlock(&registry_lock);
 }
 
 static int check_options(const struct hpheap_options *options)
 {
-	if ((options->size && options->size != sizeof(*options)) || options->flags ||
+	if ((options->size && options->size != sizeof(*options)) ||
+	    options->flags & ~HPHEAP_EFENCE ||
 	    options->backend > HPHEAP_BACKEND_SMALL ||
 	    options->placement > HPHEAP_PLACE_NODE)
 		return -EINVAL;
@@ -145,11 +202,19 @@ static const char *copy_path(struct hpheap *heap, const char *path)
 	return copy ? memcpy(copy, path, bytes) : NULL;
 }
 
-static int init(struct hpheap *heap, const struct hpheap_options *options)
+/* In whole units; 0 bytes are no limit. */
+static size_t to_limit(uint64_t bytes)
+{
+	return bytes && bytes >> HPH_HUGE_SHIFT < SIZE_MAX ? (size_t)(bytes >> HPH_HUGE_SHIFT) :
+							      SIZE_MAX;
+}
+
+static int init(struct hpheap *heap, const struct hpheap_options *options,
+		struct hph_backend *backend)
 {
 	const struct hph_environment *env = hph_environment();
 	const char *path = copy_path(heap, options->device ? options->device : env->device);
-	uint64_t limit = options->limit_bytes ? options->limit_bytes : env->limit_bytes;
+	const uint64_t limit = options->limit_bytes ? options->limit_bytes : env->limit_bytes;
 	int error;
 
 	if (!path)
@@ -160,16 +225,17 @@ static int init(struct hpheap *heap, const struct hpheap_options *options)
 	};
 	if (options->placement == HPHEAP_PLACE_LOCAL)
 		heap->place = env->place;
-	limit >>= HPH_HUGE_SHIFT;
-	heap->limit_units = SIZE_MAX;
-	if ((options->limit_bytes || env->limit_bytes) && limit < SIZE_MAX)
-		heap->limit_units = (size_t)limit;
+	heap->efence = options->flags & HPHEAP_EFENCE || env->efence;
+	atomic_init(&heap->limit_units, to_limit(limit));
 
-	error = hph_pages_init(&heap->pages, &heap->meta);
+	error = hph_unitmap_init(&heap->map, &heap->meta);
+	if (!error)
+		error = hph_zones_init(heap);
 	if (error)
 		return error;
-	heap->base_page = hph_os_base_page();
-	error = choose_backend(heap, path);
+	heap->backend = backend;
+	if (!backend)
+		error = choose_backend(heap, path);
 	if (error)
 		return error;
 	hph_arena_init(&heap->arena, heap->backend, &heap->meta, heap->base_page);
@@ -177,7 +243,8 @@ static int init(struct hpheap *heap, const struct hpheap_options *options)
 }
 
 /* The registry's lock is held. */
-static int create(const struct hpheap_options *options, struct hpheap **result)
+static int create(const struct hpheap_options *options, struct hph_backend *backend,
+		  size_t base_page, struct hpheap **result)
 {
 	struct hph_meta meta = { 0 };
 	struct hpheap *heap = hph_meta_alloc(&meta, sizeof(*heap));
@@ -186,19 +253,42 @@ static int create(const struct hpheap_options *options, struct hpheap **result)
 	if (!heap)
 		return -ENOMEM;
 	heap->meta = meta;
-	error = init(heap, options);
+	heap->base_page = base_page;
+	error = init(heap, options, backend);
 	if (error) {
 		meta = heap->meta;
 		hph_meta_destroy(&meta);
 		return error;
 	}
-	pthread_mutex_init(&heap->lock, NULL);
 	pthread_mutex_init(&heap->grow, NULL);
-	pthread_once(&fork_once, watch_forks);
+	pthread_once(&once, watch_forks);	/* in a constructor before ours */
+	if (!heaps_made) {
+		hph_caches_prepare();
+		hph_publish(&registry);
+	}
+	heap->id = ++heaps_made;
+	heap->cache_slot = hph_cache_slot(heap->id);
 	heap->next = registry;
 	registry = heap;
 	*result = heap;
 	return 0;
+}
+
+/**
+ * hph_heap_create() - a heap on any backend, on a system with any base page
+ * @backend: NULL: as options, environment and system say
+ */
+int hph_heap_create(const struct hpheap_options *options, struct hph_backend *backend,
+		    size_t base_page, struct hpheap **result)
+{
+	int error = check_options(options);
+
+	if (error)
+		return error;
+	lock_registry();
+	error = create(options, backend, base_page, result);
+	unlock_registry();
+	return error;
 }
 
 struct hpheap *hpheap_create(const struct hpheap_options *options)
@@ -207,14 +297,7 @@ struct hpheap *hpheap_create(const struct hpheap_options *options)
 	struct hpheap *heap = NULL;
 	int error;
 
-	if (!options)
-		options = &defaults;
-	error = check_options(options);
-	if (!error) {
-		pthread_mutex_lock(&registry_lock);
-		error = create(options, &heap);
-		pthread_mutex_unlock(&registry_lock);
-	}
+	error = hph_heap_create(options ? options : &defaults, NULL, hph_os_base_page(), &heap);
 	if (error)
 		errno = -error;
 	return heap;
@@ -226,40 +309,63 @@ struct hpheap *hpheap_default(void)
 	int error = 0;
 	struct hpheap *heap;
 
-	pthread_mutex_lock(&registry_lock);
+	lock_registry();
 	if (!default_heap)
-		error = create(&defaults, &default_heap);
+		error = create(&defaults, NULL, hph_os_base_page(), &default_heap);
 	heap = default_heap;
-	pthread_mutex_unlock(&registry_lock);
+	unlock_registry();
 	if (error)
 		errno = -error;
 	return heap;
+}
+
+/* What is free above it goes at once, what is in use when it becomes free. */
+int hpheap_set_limit(struct hpheap *heap, uint64_t bytes)
+{
+	const size_t limit = to_limit(bytes);
+	size_t held, released = 0;
+	unsigned int i;
+
+	if (!heap) {
+		errno = EINVAL;
+		return -1;
+	}
+	atomic_store(&heap->limit_units, limit);
+	held = atomic_load(&heap->held_units);
+	if (held > limit)
+		hph_shrink(heap, held - limit, &released);
+	for (i = 0; limit != SIZE_MAX && i < heap->nr_zones; i++)
+		hph_purgeable_release(heap, &heap->zones[i], SIZE_MAX);
+	return 0;
 }
 
 void hpheap_destroy(struct hpheap *heap)
 {
 	struct hpheap **link;
 	struct hph_meta meta;
+	int cancel;
 
 	if (!heap)
 		return;
-	pthread_mutex_lock(&registry_lock);
+	lock_registry();
 	if (heap == default_heap) {
-		pthread_mutex_unlock(&registry_lock);
+		unlock_registry();
 		return;
 	}
 	for (link = &registry; *link != heap; link = &(*link)->next)
 		if (!*link)
 			hph_os_die("hpheap_destroy(%p): no such heap", (void *)heap);
 	*link = heap->next;
-	pthread_mutex_unlock(&registry_lock);
+	unlock_registry();
 
+	cancel = hph_os_hold_cancel();
 	hph_arena_destroy(&heap->arena);
 	heap->backend->ops->close(heap->backend);
 	if (heap->fallback)
 		heap->fallback->ops->close(heap->fallback);
-	pthread_mutex_destroy(&heap->lock);
+	hph_zones_destroy(heap);
 	pthread_mutex_destroy(&heap->grow);
 	meta = heap->meta;
 	hph_meta_destroy(&meta);
+	hph_os_allow_cancel(cancel);
 }

@@ -3,37 +3,70 @@
 #define HPH_HEAP_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 #include "arena.h"
 #include "backend.h"
 #include "meta.h"
 #include "pagealloc.h"
 
+#define HPH_MAX_ZONES	64u
+
+struct hph_cache;
+
 /*
- * A heap. Lock order: registry (heap.c), grow, lock. BUSY units belong to the
- * thread that made them so: it works on them without any lock.
+ * The part of a heap that has the memory of one node, with a lock of its own.
+ * Where there is one node, or memory was asked for in another way, it is one for all.
  */
-struct hpheap {
-	pthread_mutex_t lock;	/* pages and the counts; never held across a system call */
-	pthread_mutex_t grow;	/* meta, arena, attaching to backends */
-
-	struct hph_meta meta;
-	struct hph_arena arena;
+struct hph_zone {
+	pthread_mutex_t lock;	/* of all that follows; never held across a system call */
+	int node;		/* HPHEAP_NODE_ANY: as the heap's placement says */
 	struct hph_pages pages;
-	struct hph_backend *backend;
-	struct hph_backend *fallback;	/* for units that backend cannot give; or NULL */
-	struct hph_place place;
-	size_t base_page;
-	size_t limit_units;		/* SIZE_MAX: none */
-
-	size_t busy_units;
-	size_t device_units;		/* that have memory, of the device */
-	size_t fallback_units;		/* that have memory, of the fallback */
-	size_t peak_units;
+	struct hph_cache *depot; /* of spans on their way from one thread to another */
+	size_t device_units;	/* that have memory, of the device */
+	size_t fallback_units;	/* that have memory, of the fallback */
 	uint64_t commits;
 	uint64_t releases;
 	uint64_t fallbacks;
 	int fallback_errno;
+	_Atomic bool grew;	/* since the scavenger looked */
+	unsigned int ahead_looks;	/* of the scavenger's: it looks so often for growth, */
+	size_t purgeable_due;	/* and has to release so many */
+	bool loose;		/* sparse units go until little is free beside spans */
+};
+
+/*
+ * A heap. Lock order: registry (heap.c), grow, thread caches (caches.c), zones by
+ * number. BUSY units belong to the thread that made them so: it works on
+ * them without any lock.
+ */
+struct hpheap {
+	uint64_t id;			/* never given to another heap */
+	size_t cache_slot;		/* hph_cache_slot() of it: at hand for each call */
+	struct hph_unitmap map;
+	struct hph_zone *zones;
+	unsigned int nr_zones;
+	const uint8_t *zone_of_node;	/* where there are several */
+	const uint8_t *zone_of_cpu;
+	struct hph_backend *backend;
+	struct hph_backend *fallback;	/* for units that backend cannot give; or NULL */
+	struct hph_place place;
+	size_t base_page;
+	bool efence;			/* no address is used twice: see efence.c */
+	bool lost;			/* what it had of the device, to the parent: see fork.c */
+	_Atomic bool exhausted;		/* and none is left */
+	_Atomic size_t limit_units;	/* SIZE_MAX: none */
+	_Atomic size_t held_units;	/* that have memory, or are about to: see charge() */
+	_Atomic size_t committed_units;	/* that have memory and are not BUSY: of all zones */
+	_Atomic size_t peak_units;	/* the most of them there ever were */
+	_Atomic size_t large_granted;	/* heap pages of large spans in thread caches, at most */
+	_Atomic size_t scavenged_pages;	/* ever, by the scavenger */
+	_Atomic size_t busy_units;	/* changed under the lock of some zone */
+
+	pthread_mutex_t grow;		/* meta, arena, caches, attaching to backends */
+	struct hph_meta meta;
+	struct hph_arena arena;
+	struct hph_cache *caches;
 
 	uint32_t kind;			/* enum hpheap_backend, never AUTO */
 	uint32_t wanted;
@@ -41,9 +74,47 @@ struct hpheap {
 	struct hpheap *next;		/* in the registry */
 };
 
-uintptr_t hph_grow_span(struct hpheap *heap, const struct hph_want *want, int *error);
-int hph_grow_reserve(struct hpheap *heap, size_t units, int node);
-size_t hph_shrink(struct hpheap *heap, size_t units);
+void hph_heaps_visit(void (*visit)(struct hpheap *heap, void *arg), void *arg);
+int hph_heap_create(const struct hpheap_options *options, struct hph_backend *backend,
+		    size_t base_page, struct hpheap **result);
+
+/* The zone that serves the calling thread, and the one of a node. */
+struct hph_zone *hph_zone_here(const struct hpheap *heap);
+struct hph_zone *hph_zone_of(const struct hpheap *heap, int node);
+int hph_zones_init(struct hpheap *heap);
+void hph_zones_destroy(struct hpheap *heap);
+void hph_zones_lock(struct hpheap *heap);
+void hph_zones_unlock(struct hpheap *heap);
+
+/* Between the two nothing in the heap changes. */
+void hph_heap_stop(struct hpheap *heap);
+void hph_heap_resume(struct hpheap *heap);
+void hph_stats_read(struct hpheap *heap, struct hpheap_stats *stats);
+bool hph_stats_valid(const struct hpheap_stats *stats);
+void hph_stats_copy(struct hpheap_stats *stats, struct hpheap_stats *now);
+
+uintptr_t hph_grow_span(struct hpheap *heap, struct hph_zone *zone, const struct hph_want *want,
+			bool *zero);
+int hph_grow_reserve(struct hpheap *heap, struct hph_zone *zone, size_t units, int node);
+void hph_note_committed(struct hpheap *heap, size_t units);
+int hph_release_unit(struct hph_unit *unit);
+size_t hph_put_emptied(struct hpheap *heap, struct hph_zone *zone, uintptr_t first, size_t units,
+		       bool marks, size_t *bytes);
+void hph_count_owners(struct hpheap *heap, struct hph_zone *zone, uintptr_t first, size_t units,
+		      bool come);
+size_t hph_empty_broken(struct hpheap *heap, struct hph_zone *zone, size_t units);
+size_t hph_shrink_zone(struct hpheap *heap, struct hph_zone *zone, size_t units, bool marks,
+		       size_t *bytes);
+size_t hph_purgeable_release(struct hpheap *heap, struct hph_zone *zone, size_t units);
+size_t hph_shrink(struct hpheap *heap, size_t units, size_t *bytes);
+bool hph_make_way(struct hpheap *heap, size_t units);
+size_t hph_thin(struct hpheap *heap, size_t bytes, bool dense);
+size_t hph_thin_idle(struct hpheap *heap, struct hph_zone *zone,
+		     const struct hpheap_policy *policy, bool urgent);
+bool hph_thicken_back(struct hpheap *heap, struct hph_zone *zone);
+uintptr_t hph_thicken_span(struct hpheap *heap, struct hph_zone *zone,
+			   const struct hph_want *want, bool *zero);
+void hph_fence(struct hpheap *heap, struct hph_zone *zone, const struct hph_found *found);
 void hph_after_fork(struct hpheap *heap);
 
 #endif /* HPH_HEAP_H */

@@ -7,7 +7,7 @@ lib-objects := $(lib-sources:%.c=$(O)/%.o)
 lib-soname  := libhpheap.so.0
 lib-shared  := $(O)/$(lib-soname)
 lib-static  := $(O)/libhpheap.a
-lib-cflags  := $(CSTD) $(WARNINGS) -fPIC -fvisibility=hidden -pthread
+lib-cflags  := $(CSTD) $(WARNINGS) -fPIC -fvisibility=hidden -ftls-model=initial-exec -pthread
 lib-cppflags := -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64
 lib-libs    := -lnuma -pthread
 
@@ -27,20 +27,20 @@ lib: $(lib-shared) $(O)/libhpheap.so $(lib-static)
 
 $(O)/lib/%.o: lib/%.c lib/lib.mk
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(lib-cppflags) $(CFLAGS) $(lib-cflags) -MMD -MP -c -o $@ $<
+	$(call say,CC)$(CC) $(CPPFLAGS) $(lib-cppflags) $(CFLAGS) $(lib-cflags) -MMD -MP -c -o $@ $<
 
 -include $(lib-objects:.o=.d)
 
 $(lib-shared): $(lib-objects) lib/libhpheap.map
-	$(CC) $(CFLAGS) -shared -Wl,-soname,$(lib-soname) -Wl,--version-script=lib/libhpheap.map \
-		-Wl,-z,defs $(LDFLAGS) -o $@ $(lib-objects) $(lib-libs)
+	$(call say,LD)$(CC) $(CFLAGS) -shared -Wl,-soname,$(lib-soname) -Wl,--version-script=lib/libhpheap.map \
+		-Wl,-z,defs -Wl,-z,nodelete $(LDFLAGS) -o $@ $(lib-objects) $(lib-libs)
 
 $(O)/libhpheap.so: $(lib-shared)
 	ln -sf $(lib-soname) $@
 
 $(lib-static): $(lib-objects)
 	rm -f $@
-	$(AR) rcs $@ $(lib-objects)
+	$(call say,AR)$(AR) rcs $@ $(lib-objects)
 
 install-lib: lib
 	install -D -m 644 include/hpheap.h $(DESTDIR)$(INCLUDEDIR)/hpheap.h

@@ -12,6 +12,7 @@
 #include "meta.h"
 
 #include "os.h"
+#include "place.h"
 #include "units.h"
 
 #define CHUNK_BYTES	((size_t)64 << 10)
@@ -23,9 +24,9 @@ struct hph_meta_chunk {
 	size_t bytes;
 };
 
-static const size_t piece_align = 16;
+static const size_t piece_align = 64;	/* a cache line, as struct hph_unit wants it */
 
-static const size_t header_bytes = (sizeof(struct hph_meta_chunk) + 15) & ~(size_t)15;
+static const size_t header_bytes = (sizeof(struct hph_meta_chunk) + 63) & ~(size_t)63;
 
 static struct hph_meta_chunk *map_chunk(size_t bytes)
 {
@@ -34,6 +35,7 @@ static struct hph_meta_chunk *map_chunk(size_t bytes)
 
 	if (hph_os_map(bytes, &base))
 		return NULL;
+	hph_numa_keep(base, bytes);
 	chunk = (struct hph_meta_chunk *)base;
 	chunk->bytes = bytes;
 	return chunk;

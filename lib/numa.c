@@ -10,10 +10,14 @@
 #include "place.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <numa.h>
 #include <numaif.h>
+#include <sched.h>
+#include <stdio.h>
+#include <string.h>
 
-#define MAX_NODES	1024u	/* the kernel's own limit */
+#include "os.h"
 
 /*
  * The nodes whose memory the task may use. The mask is libnuma's own, made by
@@ -37,6 +41,74 @@ bool hph_numa_node_valid(uint32_t node)
 	return node < nodes->size && numa_bitmask_isbitset(nodes, node);
 }
 
+/* The valid nodes, at most @most of them; returns how many, one at least. */
+unsigned int hph_numa_nodes(uint32_t *nodes, unsigned int most)
+{
+	unsigned int found = 0;
+	uint32_t node;
+
+	for (node = 0; node < HPH_NUMA_NODES && found < most; node++)
+		if (hph_numa_node_valid(node))
+			nodes[found++] = node;
+	return found;
+}
+
+/* As the firmware tells it; what it does not tell is far. */
+int hph_numa_distance(unsigned int from, unsigned int to)
+{
+	const int distance = memory_nodes() ? numa_distance((int)from, (int)to) : 0;
+
+	if (from == to)
+		return 0;
+	return distance > 0 ? distance : INT_MAX;
+}
+
+/*
+ * The CPU that the calling thread runs on just now. The C library knows it from
+ * the thread's restartable sequence (2.35), without a system call; getcpu(), which
+ * knows the node as well, is one on some systems. Negative: it is not known.
+ */
+int hph_numa_cpu(void)
+{
+	return sched_getcpu();
+}
+
+/* A decimal number at *@text, and what follows it; 0 if there is none. */
+static unsigned int number(const char **text)
+{
+	unsigned int value = 0;
+
+	for (; **text >= '0' && **text <= '9' && value < HPH_NUMA_CPUS; ++*text)
+		value = 10 * value + (unsigned int)(**text - '0');
+	return value;
+}
+
+/* Writes @mark to each CPU of a node: the system tells them as "0-3,8". */
+void hph_numa_mark_cpus(unsigned int node, uint8_t *cpus, uint8_t mark)
+{
+	char path[64], line[8192];
+	const char *text = line;
+	char *last_comma;
+	unsigned int first, last;
+
+	snprintf(path, sizeof(path), "/sys/devices/system/node/node%u/cpulist", node);
+	if (hph_os_read_line(path, line, sizeof(line)))
+		return;
+	last_comma = strrchr(line, ',');
+	if (strlen(line) == sizeof(line) - 1 && last_comma)
+		*last_comma = '\0';	/* What is behind it may be cut. */
+	while (*text >= '0' && *text <= '9') {
+		first = last = number(&text);
+		if (*text == '-') {
+			text++;
+			last = number(&text);
+		}
+		for (; first <= last && first < HPH_NUMA_CPUS; first++)
+			cpus[first] = mark;
+		text += *text == ',';
+	}
+}
+
 /* The nodes as the device takes them. */
 void hph_numa_mask(uint64_t *words, size_t count)
 {
@@ -48,6 +120,18 @@ void hph_numa_mask(uint64_t *words, size_t count)
 }
 
 /*
+ * Memory that threads use at any time shall not be unmapped now and then, to see who
+ * touches it: NUMA balancing passes over mappings with a policy of their own
+ * (vma_policy_mof() in the kernel's mm/mempolicy.c), if only this one, which says what
+ * holds anyway. Nothing is lost where that is not allowed.
+ */
+void hph_numa_keep(uintptr_t addr, size_t bytes)
+{
+	if (memory_nodes())
+		mbind((void *)addr, bytes, MPOL_LOCAL, NULL, 0, 0);
+}
+
+/*
  * Says where a range's memory shall come from. Preferred, not bound: with
  * MPOL_BIND a full node means the OOM killer, while others have memory.
  */
@@ -55,15 +139,15 @@ int hph_numa_bind(uintptr_t addr, size_t bytes, const struct hph_place *place)
 {
 	const struct bitmask *nodes = memory_nodes();
 	const unsigned int bits = 8 * sizeof(unsigned long);
-	unsigned long one[MAX_NODES / (8 * sizeof(unsigned long))] = { 0 };
+	unsigned long one[HPH_NUMA_NODES / (8 * sizeof(unsigned long))] = { 0 };
 
 	if (place->placement == HPHEAP_PLACE_LOCAL || !nodes)
 		return 0;
 	if (place->placement == HPHEAP_PLACE_INTERLEAVE)
 		return mbind((void *)addr, bytes, MPOL_INTERLEAVE, nodes->maskp,
 			     nodes->size + 1, 0) ? -errno : 0;
-	if (place->node >= MAX_NODES)
+	if (place->node >= HPH_NUMA_NODES)
 		return -EINVAL;
 	one[place->node / bits] = 1UL << place->node % bits;
-	return mbind((void *)addr, bytes, MPOL_PREFERRED, one, MAX_NODES + 1, 0) ? -errno : 0;
+	return mbind((void *)addr, bytes, MPOL_PREFERRED, one, HPH_NUMA_NODES + 1, 0) ? -errno : 0;
 }

@@ -8,13 +8,16 @@
  */
 #include "options.h"
 
+#include <limits.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "os.h"
+#include "policy.h"
 
 static struct hph_environment environment;
+static char device_path[PATH_MAX];	/* a copy: programs write over their environment */
 static pthread_once_t environment_once = PTHREAD_ONCE_INIT;
 
 bool hph_parse_backend(const char *text, enum hpheap_backend *backend)
@@ -98,12 +101,30 @@ bool hph_parse_size(const char *text, uint64_t *bytes)
 	return true;
 }
 
+/* "0" or "1" */
+bool hph_parse_switch(const char *text, bool *on)
+{
+	if ((*text != '0' && *text != '1') || text[1])
+		return false;
+	*on = *text == '1';
+	return true;
+}
+
+/* "on" or "off" */
+bool hph_parse_on_off(const char *text, bool *on)
+{
+	*on = !strcmp(text, "on");
+	return *on || !strcmp(text, "off");
+}
+
 static void read_environment(void)
 {
+	const char *scavenge = secure_getenv("HPHEAP_SCAVENGE");
 	const char *backend = secure_getenv("HPHEAP_BACKEND");
 	const char *node = secure_getenv("HPHEAP_NODE");
 	const char *limit = secure_getenv("HPHEAP_LIMIT");
 	const char *device = secure_getenv("HPHEAP_DEVICE");
+	const char *efence = secure_getenv("HPHEAP_EFENCE");
 
 	if (backend && !hph_parse_backend(backend, &environment.backend))
 		hph_os_say("HPHEAP_BACKEND=%.64s: not auto, device, thp or small; using auto",
@@ -114,12 +135,26 @@ static void read_environment(void)
 	if (limit && !hph_parse_size(limit, &environment.limit_bytes))
 		hph_os_say("HPHEAP_LIMIT=%.64s: not a number of bytes, K, M, G or T; "
 			   "using no limit", limit);
+	if (efence && !hph_parse_switch(efence, &environment.efence))
+		hph_os_say("HPHEAP_EFENCE=%.64s: not 0 or 1; using 0", efence);
+	environment.scavenge = true;
+	hph_policy_parse("", &environment.policy);
+	if (scavenge && !hph_parse_on_off(scavenge, &environment.scavenge)) {
+		environment.scavenge = true;
+		if (!*scavenge || !hph_policy_parse(scavenge, &environment.policy)) {
+			hph_policy_parse("", &environment.policy);
+			hph_os_say("HPHEAP_SCAVENGE=%.64s: not on, off or NAME=NUMBER,...; "
+				   "using on", scavenge);
+		}
+	}
 	environment.device = HPH_DEVICE_PATH;
-	if (device && *device == '/')
-		environment.device = device;
-	else if (device)
+	if (device && *device == '/' && strlen(device) < sizeof(device_path)) {
+		memcpy(device_path, device, strlen(device) + 1);
+		environment.device = device_path;
+	} else if (device) {
 		hph_os_say("HPHEAP_DEVICE=%.64s: not an absolute path; using " HPH_DEVICE_PATH,
 			   device);
+	}
 }
 
 const struct hph_environment *hph_environment(void)

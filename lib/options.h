@@ -12,6 +12,9 @@ struct hph_environment {
 	enum hpheap_backend backend;
 	struct hph_place place;
 	uint64_t limit_bytes;
+	bool efence;
+	bool scavenge;
+	struct hpheap_policy policy;
 	const char *device;
 };
 
@@ -19,6 +22,8 @@ const struct hph_environment *hph_environment(void);
 
 bool hph_parse_backend(const char *text, enum hpheap_backend *backend);
 bool hph_parse_place(const char *text, struct hph_place *place);
+bool hph_parse_switch(const char *text, bool *on);
+bool hph_parse_on_off(const char *text, bool *on);
 bool hph_parse_size(const char *text, uint64_t *bytes);
 
 #endif /* HPH_OPTIONS_H */

@@ -11,20 +11,34 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/sysinfo.h>
+#include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
+
+#include <linux/membarrier.h>
 
 #include "units.h"
 
 /* Newer than some C libraries' headers; the kernel's numbers never change. */
 #ifndef MADV_POPULATE_WRITE
 #define MADV_POPULATE_WRITE	23	/* Linux 5.14 */
+#endif
+#ifndef MADV_COLLAPSE
+#define MADV_COLLAPSE		25	/* Linux 6.1 */
+#endif
+#ifndef PR_SET_VMA
+#define PR_SET_VMA		0x53564d41	/* Linux 5.17 */
+#define PR_SET_VMA_ANON_NAME	0
 #endif
 #ifndef MADV_DONTNEED_LOCKED
 #define MADV_DONTNEED_LOCKED	24	/* Linux 5.18 */
@@ -64,11 +78,44 @@ int hph_os_reserve(uintptr_t hint, size_t bytes, uintptr_t *base)
 	return map(hint, bytes, PROT_NONE, MAP_NORESERVE, base);
 }
 
+/*
+ * Is nothing mapped in a range? What is there is not ours, so nothing is known of
+ * it: it is looked through in steps of the smallest base page that any system
+ * has. mincore() says ENOMEM for what is not mapped. On a system with larger pages
+ * most steps are no multiple of them, which is EINVAL and tells nothing; the
+ * step that is one has told it for all of its page.
+ */
+bool hph_os_is_free(uintptr_t addr, size_t bytes)
+{
+	unsigned char resident;
+	size_t offset;
+
+	for (offset = 0; offset < bytes; offset += HPHEAP_MIN_BASE_PAGE) {
+		if (!mincore((void *)(addr + offset), 1, &resident))
+			return false;
+		if (errno != ENOMEM && errno != EINVAL)
+			return false;
+	}
+	return true;
+}
+
+/*
+ * Aborts where what goes back is no whole base pages: the system would take all of a
+ * page, and what somebody has in the rest of it, or nothing.
+ */
+static void check_range(uintptr_t addr, size_t bytes)
+{
+	if ((addr | bytes) & (hph_os_base_page() - 1))
+		hph_os_die("misrounded release of %#zx bytes at %#jx: base pages have %#zx", bytes,
+			   (uintmax_t)addr, hph_os_base_page());
+}
+
 /* Makes a range reserved again, whatever it is now: memory and locks go. */
 int hph_os_reserve_at(uintptr_t addr, size_t bytes)
 {
 	uintptr_t base;
 
+	check_range(addr, bytes);
 	return map(addr, bytes, PROT_NONE, MAP_NORESERVE | MAP_FIXED, &base);
 }
 
@@ -88,6 +135,7 @@ int hph_os_map_file_at(uintptr_t addr, size_t bytes, int fd)
 /* At the system's limit of mappings ENOMEM: the addresses then stay what they are. */
 void hph_os_unmap(uintptr_t addr, size_t bytes)
 {
+	check_range(addr, bytes);
 	if (munmap((void *)addr, bytes) && errno != ENOMEM)
 		hph_os_die("munmap of %zu bytes at %#jx failed: %s", bytes, (uintmax_t)addr,
 			   strerrordesc_np(errno));
@@ -108,9 +156,31 @@ void hph_os_close_down(uintptr_t addr, size_t bytes)
 	mprotect((void *)addr, bytes, PROT_NONE);
 }
 
+/* Any touch of it faults, from now on. */
+int hph_os_forbid(uintptr_t addr, size_t bytes)
+{
+	return mprotect((void *)addr, bytes, PROT_NONE) ? -errno : 0;
+}
+
+/*
+ * From now on it can only be read. The name keeps it apart from its neighbours and shows in
+ * /proc/PID/maps, where the kernel has names (5.17, if configured).
+ */
+void hph_os_seal(uintptr_t addr, size_t bytes, const char *name)
+{
+	prctl(PR_SET_VMA, PR_SET_VMA_ANON_NAME, addr, bytes, name);
+	mprotect((void *)addr, bytes, PROT_READ);
+}
+
 int hph_os_advise_huge(uintptr_t addr, size_t bytes, bool huge)
 {
 	return madvise((void *)addr, bytes, huge ? MADV_HUGEPAGE : MADV_NOHUGEPAGE) ? -errno : 0;
+}
+
+/* Asks for huge pages now. Where that is not to be had, the memory stays as it is. */
+void hph_os_collapse(uintptr_t addr, size_t bytes)
+{
+	madvise((void *)addr, bytes, MADV_COLLAPSE);
 }
 
 /*
@@ -144,6 +214,7 @@ int hph_os_populate(uintptr_t addr, size_t bytes)
 /* Gives back anonymous memory; it reads as zeroes afterwards. */
 int hph_os_discard(uintptr_t addr, size_t bytes)
 {
+	check_range(addr, bytes);
 	if (!madvise((void *)addr, bytes, MADV_DONTNEED))
 		return 0;
 	/* EINVAL: locked by mlockall(). It stays locked; only the memory goes. */
@@ -158,6 +229,7 @@ int hph_os_discard(uintptr_t addr, size_t bytes)
  */
 int hph_os_remove(uintptr_t addr, size_t bytes)
 {
+	check_range(addr, bytes);
 	if (!madvise((void *)addr, bytes, MADV_REMOVE))
 		return 0;
 	if (errno == EINVAL && !munlock((void *)addr, bytes) &&
@@ -166,8 +238,75 @@ int hph_os_remove(uintptr_t addr, size_t bytes)
 	return -errno;
 }
 
-/* The first line of a small file, without its end. */
-int hph_os_read_line(const char *path, char *text, size_t size)
+static int membarrier(int command)
+{
+	return syscall(__NR_membarrier, command, 0, 0) ? -errno : 0;
+}
+
+/* Fails where the system, or a container, does not let hph_os_fence() work. */
+int hph_os_fence_prepare(void)
+{
+	return membarrier(MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED);
+}
+
+static void sleep_for(long nanoseconds)
+{
+	const struct timespec time = { .tv_nsec = nanoseconds };
+	const int state = hph_os_hold_cancel();
+
+	nanosleep(&time, NULL);
+	hph_os_allow_cancel(state);
+}
+
+/*
+ * A memory fence in every running thread of the process. Where that has been
+ * taken away since, there is time for all stores to be seen by themselves:
+ * they wait for nanoseconds.
+ */
+void hph_os_fence(void)
+{
+	if (membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED))
+		sleep_for(10000000);
+}
+
+/* Lets others run, also those of lower priority, while they have what is waited for. */
+void hph_os_nap(void)
+{
+	sleep_for(50000);
+}
+
+/*
+ * Between the two the thread is not cancelled: pthread_cancel() would end it in open()
+ * or nanosleep() with a lock in its hands.
+ */
+int hph_os_hold_cancel(void)
+{
+	int state;
+
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
+	return state;
+}
+
+void hph_os_allow_cancel(int state)
+{
+	pthread_setcancelstate(state, NULL);
+}
+
+/* All memory of the system, swap included, as far as the process has addresses for it. */
+uint64_t hph_os_memory(void)
+{
+	const uint64_t space = hph_os_address_space();
+	struct sysinfo info;
+	uint64_t memory;
+
+	if (sysinfo(&info))
+		return space;
+	memory = ((uint64_t)info.totalram + info.totalswap) * info.mem_unit;
+	return memory < space ? memory : space;
+}
+
+/* The beginning of a file that the kernel writes, as far as it fits. */
+int hph_os_read_text(const char *path, char *text, size_t size)
 {
 	ssize_t length;
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -179,8 +318,17 @@ int hph_os_read_line(const char *path, char *text, size_t size)
 	if (length < 0)
 		return -EIO;
 	text[length] = '\0';
-	text[strcspn(text, "\n")] = '\0';
 	return 0;
+}
+
+/* The first line of it, without its end. */
+int hph_os_read_line(const char *path, char *text, size_t size)
+{
+	int error = hph_os_read_text(path, text, size);
+
+	if (!error)
+		text[strcspn(text, "\n")] = '\0';
+	return error;
 }
 
 /*

@@ -16,16 +16,27 @@ size_t hph_os_base_page(void);
 size_t hph_os_address_space(void);
 
 int hph_os_reserve(uintptr_t hint, size_t bytes, uintptr_t *base);
+bool hph_os_is_free(uintptr_t addr, size_t bytes);
 int hph_os_reserve_at(uintptr_t addr, size_t bytes);
 int hph_os_map(size_t bytes, uintptr_t *base);
 int hph_os_map_file_at(uintptr_t addr, size_t bytes, int fd);
 void hph_os_unmap(uintptr_t addr, size_t bytes);
 int hph_os_open_up(uintptr_t addr, size_t bytes);
 void hph_os_close_down(uintptr_t addr, size_t bytes);
+int hph_os_forbid(uintptr_t addr, size_t bytes);
+void hph_os_seal(uintptr_t addr, size_t bytes, const char *name);
 int hph_os_advise_huge(uintptr_t addr, size_t bytes, bool huge);
+void hph_os_collapse(uintptr_t addr, size_t bytes);
 int hph_os_populate(uintptr_t addr, size_t bytes);
 int hph_os_discard(uintptr_t addr, size_t bytes);
 int hph_os_remove(uintptr_t addr, size_t bytes);
+int hph_os_fence_prepare(void);
+void hph_os_fence(void);
+void hph_os_nap(void);
+int hph_os_hold_cancel(void);
+void hph_os_allow_cancel(int state);
+uint64_t hph_os_memory(void);
+int hph_os_read_text(const char *path, char *text, size_t size);
 int hph_os_read_line(const char *path, char *text, size_t size);
 
 /* A descriptor that somebody else may close, and how it is known again. */

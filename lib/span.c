@@ -5,7 +5,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "heap.h"
+#include "cache.h"
 #include "os.h"
 
 #define SPAN_FLAGS	(HPHEAP_SPAN_ZERO | HPHEAP_SPAN_BASE_ALIGNED)
@@ -20,7 +20,7 @@ static int check_want(const struct hpheap *heap, size_t bytes, size_t align, uns
 	if (bytes > PTRDIFF_MAX || align > PTRDIFF_MAX)
 		return -ENOMEM;
 	/* Where the heap page is the smaller one, only whole base pages are nobody else's. */
-	if (flags & HPHEAP_SPAN_BASE_ALIGNED && heap->base_page > unit)
+	if ((flags & HPHEAP_SPAN_BASE_ALIGNED || heap->efence) && heap->base_page > unit)
 		unit = heap->base_page;
 	if (align < unit)
 		align = unit;
@@ -29,63 +29,237 @@ static int check_want(const struct hpheap *heap, size_t bytes, size_t align, uns
 	return 0;
 }
 
-void *hpheap_span_alloc(struct hpheap *heap, size_t bytes, size_t align, unsigned int flags)
+static uintptr_t alloc_in_zone(struct hph_zone *zone, const struct hph_want *want, bool *zero)
+{
+	uintptr_t addr;
+
+	pthread_mutex_lock(&zone->lock);
+	addr = hph_pages_alloc(&zone->pages, want, zero);
+	pthread_mutex_unlock(&zone->lock);
+	return addr;
+}
+
+/* The last resort: what other nodes have, and what threads hold in their caches. */
+static uintptr_t alloc_anywhere(struct hpheap *heap, const struct hph_want *want, bool *zero)
+{
+	uintptr_t addr = 0;
+	unsigned int i;
+
+	hph_caches_drain(heap);
+	for (i = 0; i < heap->nr_zones && !addr; i++)
+		addr = alloc_in_zone(&heap->zones[i], want, zero);
+	return addr;
+}
+
+/* Where the thread's cache has none. */
+static uintptr_t alloc(struct hpheap *heap, const struct hph_want *want, bool *zero)
+{
+	struct hph_zone *zone;
+	uintptr_t addr;
+
+	if (atomic_load_explicit(&heap->exhausted, memory_order_relaxed))
+		return 0;
+	if (want->pages <= HPH_SMALL_PAGES) {
+		addr = hph_cache_refill(heap, want, zero);
+		if (addr)
+			return addr;
+	}
+	zone = hph_zone_here(heap);
+	addr = alloc_in_zone(zone, want, zero);
+	if (!addr && hph_cache_flush(heap))
+		addr = alloc_in_zone(zone, want, zero);
+	if (!addr)
+		addr = hph_grow_span(heap, zone, want, zero);
+	if (!addr)
+		addr = alloc_anywhere(heap, want, zero);
+	return addr;
+}
+
+/* All that a request may be. */
+static __attribute__((noinline))
+void *alloc_checked(struct hpheap *heap, size_t bytes, size_t align, unsigned int flags)
 {
 	struct hph_want want;
 	int error = check_want(heap, bytes, align, flags, &want);
 	bool zero = false;
-	uintptr_t addr;
+	uintptr_t addr = 0;
 
 	if (error) {
 		errno = -error;
 		return NULL;
 	}
-	pthread_mutex_lock(&heap->lock);
-	addr = hph_pages_alloc(&heap->pages, &want, &zero);
-	pthread_mutex_unlock(&heap->lock);
+	if (want.align == 1 && want.pages > HPH_SMALL_PAGES)
+		addr = hph_cache_take_large(heap, want.pages, &zero);
+	if (!addr)
+		addr = alloc(heap, &want, &zero);
 	if (!addr) {
-		addr = hph_grow_span(heap, &want, &error);
-		zero = true;
-	}
-	if (!addr) {
-		errno = -error;
+		errno = ENOMEM;		/* whatever the system's reason was */
 		return NULL;
 	}
+	if (addr & (hph_page_addr(want.align) - 1))
+		hph_os_die("misrounded span %#jx: aligned to %#zx it should be", (uintmax_t)addr,
+			   hph_page_addr(want.align));
 	if (flags & HPHEAP_SPAN_ZERO && !zero)
 		memset((void *)addr, 0, hph_page_addr(want.pages));
 	return (void *)addr;
 }
 
+static __attribute__((noinline)) void *alloc_large(struct hpheap *heap, size_t bytes)
+{
+	const size_t pages = (bytes - 1) / HPHEAP_PAGE_SIZE + 1;
+	bool zero;
+	const uintptr_t addr = hph_cache_take_large(heap, pages, &zero);
+
+	return addr ? (void *)addr : alloc_checked(heap, bytes, 0, 0);
+}
+
+/*
+ * Without wishes, and served by the thread's cache: the most frequent requests come
+ * first; what is small alone, so that it needs no stack.
+ */
+void *hpheap_span_alloc(struct hpheap *heap, size_t bytes, size_t align, unsigned int flags)
+{
+	const size_t before = (bytes - 1) / HPHEAP_PAGE_SIZE;	/* of 0 bytes: many */
+	uintptr_t addr;
+	bool zero;
+
+	if (align | flags || !heap)
+		return alloc_checked(heap, bytes, align, flags);
+	if (before >= HPH_SMALL_PAGES)
+		return alloc_large(heap, bytes);
+	addr = hph_cache_take_small(heap, before + 1, &zero);
+	return addr ? (void *)addr : alloc_checked(heap, bytes, 0, 0);
+}
+
+/* The zone of an address, and under its lock the span that begins there. */
+static struct hph_zone *lock_span(struct hpheap *heap, uintptr_t addr, struct hph_found *found)
+{
+	const struct hph_unit *unit = hph_unitmap_find(&heap->map, hph_unit_of(addr));
+	struct hph_zone *zone;
+
+	if (!unit)
+		return NULL;
+	for (;;) {
+		zone = &heap->zones[hph_unit_zone(unit)];
+		pthread_mutex_lock(&zone->lock);
+		if (zone == &heap->zones[hph_unit_zone(unit)])
+			break;
+		pthread_mutex_unlock(&zone->lock);	/* Empty ones may go to another. */
+	}
+	if (hph_pages_find(&zone->pages, addr, found) && found->live)
+		return zone;
+	pthread_mutex_unlock(&zone->lock);
+	return NULL;
+}
+
+/* Of a span that begins there and lives, without the lock; 0: none does. */
+static size_t live_pages(const struct hph_unit *unit, uintptr_t addr)
+{
+	return addr % HPHEAP_PAGE_SIZE ? 0 : hph_live_pages(unit, hph_page_in_unit(addr));
+}
+
+/* Does it go on in a unit that may be lost? Its last part would never be there again. */
+static bool is_torn(const struct hpheap *heap, const struct hph_unit *unit, unsigned int page)
+{
+	return heap->lost && hph_unit_live(unit, page) == HPH_LIVE_BEYOND;
+}
+
+/* All that may be freed, which nothing at all may. */
+static __attribute__((noinline)) void free_checked(struct hpheap *heap, uintptr_t addr)
+{
+	struct hph_unit *unit = hph_unitmap_find(&heap->map, hph_unit_of(addr));
+	const size_t pages = unit ? live_pages(unit, addr) : 0;
+	struct hph_found found;
+	struct hph_zone *zone;
+
+	if (!addr)
+		return;
+	if (pages && pages <= HPH_CACHE_LARGE_PAGES &&
+	    !is_torn(heap, unit, hph_page_in_unit(addr)) &&
+	    hph_cache_give(heap, unit, pages, addr))
+		return;
+	zone = lock_span(heap, addr, &found);
+	if (!zone || hph_found_addr(&found) != addr)
+		hph_os_die("hpheap_span_free(%#jx): no live span begins there", (uintmax_t)addr);
+	if (heap->efence) {
+		hph_fence(heap, zone, &found);
+		return;
+	}
+	hph_pages_free(&zone->pages, &found);
+	pthread_mutex_unlock(&zone->lock);
+}
+
+static __attribute__((noinline))
+void free_large(struct hpheap *heap, struct hph_unit *unit, struct hph_cache *cache, uintptr_t addr)
+{
+	const unsigned int page = hph_page_in_unit(addr);
+	const size_t pages = hph_live_pages(unit, page);
+
+	if (pages <= HPH_SMALL_PAGES || is_torn(heap, unit, page) ||
+	    !hph_cache_give_large(cache, unit, &unit->live[page], pages, addr))
+		free_checked(heap, addr);
+}
+
+static __attribute__((noinline))
+void free_cached(struct hpheap *heap, uintptr_t addr, struct hph_cache *cache)
+{
+	struct hph_unit *unit = hph_unitmap_find(&heap->map, hph_unit_of(addr));
+	_Atomic uint8_t *live;
+	unsigned int code;
+
+	if (__builtin_expect(!unit || addr % HPHEAP_PAGE_SIZE, 0)) {
+		free_checked(heap, addr);
+		return;
+	}
+	live = &unit->live[hph_page_in_unit(addr)];
+	code = atomic_load_explicit(live, memory_order_relaxed);
+	if (code - 1 >= HPH_SMALL_PAGES)
+		free_large(heap, unit, cache, addr);
+	else if (!hph_cache_give_small(cache, unit, live, code, addr))
+		free_checked(heap, addr);
+}
+
+/* What a thread's cache has room for comes first, and of that what it knows already. */
 void hpheap_span_free(struct hpheap *heap, void *span)
 {
-	size_t bytes;
+	const uintptr_t addr = (uintptr_t)span;
+	struct hph_cache *cache = hph_cache_of(heap);
 
-	if (!span)
-		return;
-	pthread_mutex_lock(&heap->lock);
-	bytes = hph_pages_free(&heap->pages, (uintptr_t)span);
-	pthread_mutex_unlock(&heap->lock);
-	if (!bytes)
-		hph_os_die("hpheap_span_free(%p): no live span begins there", span);
+	if (!cache)
+		free_checked(heap, addr);
+	else if (addr != cache->recent.addr || !hph_cache_give_again(cache))
+		free_cached(heap, addr, cache);
+}
+
+void *hpheap_span_find(struct hpheap *heap, const void *address, size_t *bytes)
+{
+	struct hph_found found;
+	struct hph_zone *zone = heap ? lock_span(heap, (uintptr_t)address, &found) : NULL;
+
+	if (!zone) {
+		errno = EINVAL;
+		return NULL;
+	}
+	pthread_mutex_unlock(&zone->lock);
+	if (bytes)
+		*bytes = hph_page_addr(found.pages);
+	return (void *)hph_found_addr(&found);
 }
 
 size_t hpheap_span_size(struct hpheap *heap, const void *span)
 {
-	size_t bytes = 0;
+	const uintptr_t addr = (uintptr_t)span;
+	const struct hph_unit *unit = heap ? hph_unitmap_find(&heap->map, hph_unit_of(addr)) : NULL;
+	const size_t pages = unit ? live_pages(unit, addr) : 0;
 
-	if (heap && span) {
-		pthread_mutex_lock(&heap->lock);
-		bytes = hph_pages_size(&heap->pages, (uintptr_t)span);
-		pthread_mutex_unlock(&heap->lock);
-	}
-	if (!bytes)
+	if (!pages)
 		errno = EINVAL;
-	return bytes;
+	return hph_page_addr(pages);
 }
 
 int hpheap_reserve(struct hpheap *heap, size_t bytes, int node)
 {
-	int error;
+	struct hph_zone *zone;
 
 	if (!heap || (node != HPHEAP_NODE_ANY &&
 		      (node < 0 || !hph_numa_node_valid((uint32_t)node)))) {
@@ -94,9 +268,10 @@ int hpheap_reserve(struct hpheap *heap, size_t bytes, int node)
 	}
 	if (!bytes)
 		return 0;
-	error = hph_grow_reserve(heap, (bytes - 1) / HPHEAP_HUGE_SIZE + 1, node);
-	if (error) {
-		errno = -error;
+	zone = node == HPHEAP_NODE_ANY ? hph_zone_here(heap) : hph_zone_of(heap, node);
+	if (hph_grow_reserve(heap, zone, (bytes - 1) / HPHEAP_HUGE_SIZE + 1,
+			     node == HPHEAP_NODE_ANY ? zone->node : node)) {
+		errno = ENOMEM;
 		return -1;
 	}
 	return 0;
@@ -104,7 +279,14 @@ int hpheap_reserve(struct hpheap *heap, size_t bytes, int node)
 
 size_t hpheap_scavenge(struct hpheap *heap, size_t bytes)
 {
+	size_t done = 0;
+
 	if (!heap || !bytes)
 		return 0;
-	return hph_shrink(heap, (bytes - 1) / HPHEAP_HUGE_SIZE + 1) << HPH_HUGE_SHIFT;
+	while (done < bytes &&
+	       hph_shrink(heap, (bytes - done - 1) / HPHEAP_HUGE_SIZE + 1, &done))
+		;
+	if (done < bytes)
+		done += hph_thin(heap, bytes - done, bytes == SIZE_MAX);
+	return done;
 }

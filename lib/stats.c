@@ -5,7 +5,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "heap.h"
+#include "cache.h"
 
 /* The first published structure: a caller who knows less has made a mistake. */
 #define STATS_SIZE_FIRST	(offsetof(struct hpheap_stats, placement_errno))
@@ -15,33 +15,60 @@ static uint64_t unit_bytes(size_t units)
 	return (uint64_t)units << HPH_HUGE_SHIFT;
 }
 
-/* Under both locks. */
-static void read_heap(struct hpheap *heap, struct hpheap_stats *stats)
+static uint64_t page_bytes(size_t pages)
 {
-	const struct hph_pages *pages = &heap->pages;
-	struct hph_backend_facts facts;
+	return (uint64_t)pages << HPH_PAGE_SHIFT;
+}
 
-	heap->backend->ops->query(heap->backend, &facts);
+/* What the zones have; under all locks. */
+static void read_zones(struct hpheap *heap, struct hpheap_stats *stats)
+{
+	unsigned int i;
+
+	for (i = 0; i < heap->nr_zones; i++) {
+		const struct hph_zone *zone = &heap->zones[i];
+
+		stats->committed_bytes += unit_bytes(zone->pages.memory_units);
+		stats->device_bytes += unit_bytes(zone->device_units);
+		stats->fallback_bytes += unit_bytes(zone->fallback_units);
+		stats->used_bytes += page_bytes(zone->pages.used_pages);
+		stats->away_bytes += page_bytes(zone->pages.away_pages);
+		stats->fenced_bytes += page_bytes(zone->pages.fenced_pages);
+		stats->free_huge_bytes += unit_bytes(zone->pages.free_units);
+		stats->purgeable_bytes += unit_bytes(zone->pages.purgeable_units);
+		stats->spans += zone->pages.spans;
+		stats->commit_calls += zone->commits;
+		stats->release_calls += zone->releases;
+		stats->fallback_units += zone->fallbacks;
+		if (zone->fallback_errno)
+			stats->fallback_errno = zone->fallback_errno;
+	}
+}
+
+/* Under all locks, with the caches closed. */
+void hph_stats_read(struct hpheap *heap, struct hpheap_stats *stats)
+{
+	struct hph_backend_facts facts;
+	size_t spans, pages;
+
+	read_zones(heap, stats);
+	hph_caches_count(heap, &spans, &pages);
+	stats->used_bytes -= page_bytes(pages);
+	stats->scavenged_bytes = page_bytes(atomic_load(&heap->scavenged_pages));
+	stats->spans -= spans;
+	stats->cached_bytes = page_bytes(pages);
+	stats->free_bytes = stats->committed_bytes - stats->used_bytes - stats->away_bytes -
+			    stats->fenced_bytes;
 	stats->backend = heap->kind;
 	stats->backend_wanted = heap->wanted;
 	memcpy(stats->backend_reason, heap->reason, sizeof(stats->backend_reason));
 	stats->base_page_bytes = heap->base_page;
 	stats->address_bytes = heap->arena.address_bytes;
-	stats->committed_bytes = unit_bytes(pages->memory_units);
-	stats->device_bytes = unit_bytes(heap->device_units);
-	stats->fallback_bytes = unit_bytes(heap->fallback_units);
-	stats->used_bytes = (uint64_t)pages->used_pages << HPH_PAGE_SHIFT;
-	stats->free_bytes = stats->committed_bytes - stats->used_bytes;
-	stats->free_huge_bytes = unit_bytes(pages->free_units);
-	stats->spans = pages->spans;
 	stats->arenas = heap->arena.nr_blocks;
 	stats->grow_calls = heap->arena.reservations;
-	stats->commit_calls = heap->commits;
-	stats->release_calls = heap->releases;
-	stats->fallback_units = heap->fallbacks;
-	stats->fallback_errno = heap->fallback_errno;
+	stats->peak_committed_bytes = unit_bytes(atomic_load(&heap->peak_units));
+	heap->backend->ops->query(heap->backend, &facts);
 	stats->device_lost = facts.device_lost;
-	stats->peak_committed_bytes = unit_bytes(heap->peak_units);
 	stats->placement_errno = facts.placement_errno;
 	if (!facts.placement_errno && heap->fallback) {
 		heap->fallback->ops->query(heap->fallback, &facts);
@@ -49,20 +76,30 @@ static void read_heap(struct hpheap *heap, struct hpheap_stats *stats)
 	}
 }
 
+/* Does the caller know enough of the structure? */
+bool hph_stats_valid(const struct hpheap_stats *stats)
+{
+	return stats->size >= STATS_SIZE_FIRST;
+}
+
+/* As much as the caller knows of it. */
+void hph_stats_copy(struct hpheap_stats *stats, struct hpheap_stats *now)
+{
+	now->size = stats->size < sizeof(*now) ? stats->size : sizeof(*now);
+	memcpy(stats, now, now->size);
+}
+
 int hpheap_stats(struct hpheap *heap, struct hpheap_stats *stats)
 {
 	struct hpheap_stats now = { 0 };
 
-	if (!heap || !stats || stats->size < STATS_SIZE_FIRST) {
+	if (!heap || !stats || !hph_stats_valid(stats)) {
 		errno = EINVAL;
 		return -1;
 	}
-	pthread_mutex_lock(&heap->grow);
-	pthread_mutex_lock(&heap->lock);
-	read_heap(heap, &now);
-	pthread_mutex_unlock(&heap->lock);
-	pthread_mutex_unlock(&heap->grow);
-	now.size = stats->size < sizeof(now) ? stats->size : sizeof(now);
-	memcpy(stats, &now, now.size);
+	hph_heap_stop(heap);
+	hph_stats_read(heap, &now);
+	hph_heap_resume(heap);
+	hph_stats_copy(stats, &now);
 	return 0;
 }

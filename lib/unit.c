@@ -4,33 +4,19 @@
  */
 #include "unit.h"
 
-/* The bits of word @word that lie in [@first, @end) */
-static uint64_t mask(unsigned int word, unsigned int first, unsigned int end)
+/* The last page up to @page whose bit is @set. */
+unsigned int hph_map_last(const hph_pagemap map, unsigned int page, bool set)
 {
-	const unsigned int base = word * 64;
-	uint64_t bits = UINT64_MAX;
+	const uint64_t invert = set ? 0 : UINT64_MAX;
+	unsigned int word = page / 64;
+	uint64_t bits = (map[word] ^ invert) & UINT64_MAX >> (63 - page % 64);
 
-	if (end <= base || first >= base + 64)
-		return 0;
-	if (first > base)
-		bits <<= first - base;
-	if (end < base + 64)
-		bits &= UINT64_MAX >> (base + 64 - end);
-	return bits;
-}
-
-/* The first page from @page on whose bit is @set. */
-unsigned int hph_map_next(const hph_pagemap map, unsigned int page, bool set)
-{
-	unsigned int word;
-
-	for (word = page / 64; word < HPH_UNIT_WORDS; word++) {
-		uint64_t bits = (set ? map[word] : ~map[word]) & mask(word, page, HPH_UNIT_PAGES);
-
-		if (bits)
-			return word * 64 + (unsigned int)__builtin_ctzll(bits);
+	while (!bits) {
+		if (word-- == 0)
+			return HPH_UNIT_PAGES;
+		bits = map[word] ^ invert;
 	}
-	return HPH_UNIT_PAGES;
+	return word * 64 + 63 - (unsigned int)__builtin_clzll(bits);
 }
 
 /* Calls for each free run would hide the loop: first and end of the next one. */
@@ -51,10 +37,11 @@ unsigned int hph_map_longest(const hph_pagemap used)
 	return longest;
 }
 
-/* The lowest free place for @pages; @align, in pages, is a power of two. */
-unsigned int hph_map_find(const hph_pagemap used, unsigned int pages, unsigned int align)
+/* The lowest free place for @pages from @from on; @align, in pages, is a power of two. */
+unsigned int hph_map_find(const hph_pagemap used, unsigned int pages, unsigned int align,
+			  unsigned int from)
 {
-	unsigned int first, end = 0;
+	unsigned int first, end = from;
 
 	while (next_free(used, &first, &end)) {
 		first = (first + align - 1) & ~(align - 1);
@@ -69,18 +56,26 @@ bool hph_map_all(const hph_pagemap map, unsigned int first, unsigned int pages)
 	return hph_map_next(map, first, false) >= first + pages;
 }
 
+/* The bits of a word from @first up to, not including, @end, which may lie beyond it. */
+static uint64_t mask(unsigned int first, unsigned int end)
+{
+	const uint64_t bits = UINT64_MAX << first;
+
+	return end < 64 ? bits & ~(UINT64_MAX << end) : bits;
+}
+
 void hph_map_set(hph_pagemap map, unsigned int first, unsigned int pages)
 {
-	unsigned int word;
+	const unsigned int end = first + pages;
 
-	for (word = 0; word < HPH_UNIT_WORDS; word++)
-		map[word] |= mask(word, first, first + pages);
+	for (; first < end; first = (first / 64 + 1) * 64)
+		map[first / 64] |= mask(first % 64, end - first / 64 * 64);
 }
 
 void hph_map_clear(hph_pagemap map, unsigned int first, unsigned int pages)
 {
-	unsigned int word;
+	const unsigned int end = first + pages;
 
-	for (word = 0; word < HPH_UNIT_WORDS; word++)
-		map[word] &= ~mask(word, first, first + pages);
+	for (; first < end; first = (first / 64 + 1) * 64)
+		map[first / 64] &= ~mask(first % 64, end - first / 64 * 64);
 }

@@ -2,6 +2,8 @@
 #ifndef HPH_UNIT_H
 #define HPH_UNIT_H
 
+#include <stdatomic.h>
+
 #include "units.h"
 
 struct hph_backend;
@@ -9,11 +11,29 @@ struct hph_backend;
 /* One bit for each heap page of a huge unit. */
 typedef uint64_t hph_pagemap[HPH_UNIT_WORDS];
 
+/* The largest span that counts as small: its pages are written in one byte. */
+#define HPH_SMALL_PAGES	32u
+
+/*
+ * What is written beside the head of a live span: its pages, if it is small; or
+ * that they are in the two bytes behind, seven bits in each, of which bit 7 says
+ * that no span begins there; or that the span goes on in the next unit, and its
+ * pages are in span_pages.
+ */
+#define HPH_LIVE_LARGE	33u
+#define HPH_LIVE_BEYOND	34u
+#define HPH_LIVE_SIZE	0x80u
+
+#define HPH_NEVER	0	/* no window has this number */
+
 enum hph_unit_state {
 	HPH_UNIT_NONE,	/* not of this heap; what zeroed metadata says */
 	HPH_UNIT_EMPTY,	/* has addresses, no memory; in a run of such */
 	HPH_UNIT_FREE,	/* has memory, no span; in a run of such */
 	HPH_UNIT_USED,	/* has spans */
+	HPH_UNIT_BROKEN, /* no span, and part of its memory; in a run of such */
+	HPH_UNIT_PURGEABLE, /* no span, and memory that the system may take; in a run of such */
+	HPH_UNIT_FENCED, /* had spans, will have none again: see efence.c */
 	HPH_UNIT_BUSY,	/* being filled or emptied by one thread; in no index */
 	HPH_UNIT_LOST,	/* has spans whose memory stayed with the parent at fork() */
 };
@@ -21,29 +41,157 @@ enum hph_unit_state {
 /*
  * All that is known about a huge unit. Spans have no structure of their own:
  * their heads and the pages in use tell where each begins and ends. Only of a
- * span that goes beyond its unit the length is written down; it begins at the
- * unit's first page.
+ * span that goes on in the next unit the length is written down; it is the last
+ * one that begins in its unit.
+ *
+ * All but tag and live belongs to whoever holds the lock of the unit's zone, or
+ * made it BUSY.
  */
 struct hph_unit {
-	hph_pagemap used;	/* part of a live span */
-	hph_pagemap head;	/* first of a live span */
+	_Alignas(64) hph_pagemap used;	/* part of a span */
+	hph_pagemap head;	/* first of a span */
 	hph_pagemap zero;	/* not used, and known to be zero */
+	hph_pagemap away;	/* not used, and given back to the system */
+	/*
+	 * Where a span begins that the program holds: see HPH_LIVE_LARGE. Where one
+	 * begins that is in a thread's cache, or fenced off: 0. This is all that
+	 * changes when a span goes from one to the other, by the thread that has it.
+	 */
+	_Atomic uint8_t live[HPH_UNIT_PAGES];
 	struct hph_unit *link[2]; /* of a list or tree, as the state says */
+	struct hph_unit *broken[2]; /* of the list of those, while USED and away has bits */
 	struct hph_backend *owner; /* what it is attached to, or NULL: reserved */
 	uintptr_t number;	/* address >> HPH_HUGE_SHIFT */
 	size_t span_pages;	/* of the span that begins here and goes beyond, or 0 */
+	size_t tree_reach;	/* farthest of the subtree, and its longest run; */
+	uint32_t tree_run;	/* in a run's first unit */
 	uint32_t run;		/* units of a run; in its first and its last one */
-	uint32_t tree_max;	/* longest run of the subtree; in a run's first one */
-	uint16_t nr_used;
+	uint32_t back;		/* units back to where the span at page 0 begins */
+	uint16_t lead;		/* free pages before a run and behind it; */
+	uint16_t trail;		/* in its first unit */
+	uint16_t front;		/* free pages at the beginning and at the end, */
+	uint16_t tail;		/* while USED; 0 in any other state */
 	uint16_t longest;	/* pages of the longest free run, while USED */
+	uint16_t nr_used;
+	uint16_t nr_away;
+	uint16_t nr_fenced;	/* of nr_used */
+	uint16_t nr_spans;	/* that have pages here */
+	uint16_t changed;	/* the scavenger's window in which it got or lost a span, */
+	uint16_t thinned;	/* and in which it was thinned last; HPH_NEVER: it was not */
 	int16_t node;		/* what it is attached for, HPHEAP_NODE_ANY: the heap's wish */
-	uint8_t state;		/* enum hph_unit_state */
+	uint8_t density;	/* of its bin, while USED */
+	bool divisible;		/* its owner takes back parts of it */
+	bool split;		/* its owner was told that it lacks pages */
+	bool gone;		/* LOST, and its addresses may be anybody's */
+	bool stale;		/* purgeable, or was so: see purge.c */
+	bool thinning;		/* a thread is giving back its free pages, or getting them */
+	_Atomic uint16_t tag;	/* zone and state: see hph_tag() */
 };
 
-/* Pages [0, HPH_UNIT_PAGES]; the latter is "none". */
-unsigned int hph_map_next(const hph_pagemap map, unsigned int page, bool set);
+_Static_assert(sizeof(struct hph_unit) * 100 < HPHEAP_HUGE_SIZE, "metadata under 1 %");
+
+/*
+ * Zone and state in one word: a thread that looks at a neighbour of its own unit
+ * sees in one load whether it may look further. A unit of another zone may
+ * change at any time, but never into one of this zone.
+ */
+static inline uint16_t hph_tag(unsigned int zone, enum hph_unit_state state)
+{
+	return (uint16_t)(zone << 8 | state);
+}
+
+/* In the tag of a USED unit: its spans shall not be held in caches. */
+#define HPH_TAG_SHUNNED	0x80u
+
+static inline uint16_t hph_unit_raw_tag(const struct hph_unit *unit)
+{
+	return atomic_load_explicit(&unit->tag, memory_order_relaxed);
+}
+
+static inline uint16_t hph_unit_tag(const struct hph_unit *unit)
+{
+	return (uint16_t)(hph_unit_raw_tag(unit) & ~HPH_TAG_SHUNNED);
+}
+
+static inline void hph_unit_set_tag(struct hph_unit *unit, uint16_t tag)
+{
+	atomic_store_explicit(&unit->tag, tag, memory_order_relaxed);
+}
+
+static inline enum hph_unit_state hph_unit_state(const struct hph_unit *unit)
+{
+	return (enum hph_unit_state)(hph_unit_tag(unit) & 0xff);
+}
+
+static inline unsigned int hph_unit_zone(const struct hph_unit *unit)
+{
+	return hph_unit_tag(unit) >> 8;
+}
+
+static inline unsigned int hph_unit_live(const struct hph_unit *unit, unsigned int page)
+{
+	return atomic_load_explicit(&unit->live[page], memory_order_relaxed);
+}
+
+static inline void hph_unit_set_live(struct hph_unit *unit, unsigned int page, unsigned int pages)
+{
+	atomic_store_explicit(&unit->live[page], (uint8_t)pages, memory_order_relaxed);
+}
+
+static inline unsigned int hph_live_code(unsigned int page, size_t pages)
+{
+	if (pages <= HPH_SMALL_PAGES)
+		return (unsigned int)pages;
+	return page + pages > HPH_UNIT_PAGES ? HPH_LIVE_BEYOND : HPH_LIVE_LARGE;
+}
+
+/* Pages of the live span that begins there; 0: none does. It does not change while that lives. */
+static inline size_t hph_live_pages(const struct hph_unit *unit, unsigned int page)
+{
+	const unsigned int live = hph_unit_live(unit, page);
+
+	if (live <= HPH_SMALL_PAGES)
+		return live;
+	if (live == HPH_LIVE_LARGE)
+		return (hph_unit_live(unit, page + 1) & ~HPH_LIVE_SIZE) |
+		       (hph_unit_live(unit, page + 2) & ~HPH_LIVE_SIZE) << 7;
+	return live == HPH_LIVE_BEYOND ? unit->span_pages : 0;
+}
+
+/* What cannot be had without the system's help. */
+static inline void hph_unit_taken(const struct hph_unit *unit, hph_pagemap taken)
+{
+	unsigned int word;
+
+	for (word = 0; word < HPH_UNIT_WORDS; word++)
+		taken[word] = unit->used[word] | unit->away[word];
+}
+
+/*
+ * The first page from @page on whose bit is @set. Pages [0, HPH_UNIT_PAGES]; the
+ * latter is "none", here and in all that follows.
+ */
+static inline unsigned int hph_map_next(const hph_pagemap map, unsigned int page, bool set)
+{
+	const uint64_t invert = set ? 0 : UINT64_MAX;
+	unsigned int word = page / 64;
+	uint64_t bits;
+
+	if (page >= HPH_UNIT_PAGES)
+		return HPH_UNIT_PAGES;
+	bits = (map[word] ^ invert) & UINT64_MAX << page % 64;
+	while (!bits) {
+		if (++word == HPH_UNIT_WORDS)
+			return HPH_UNIT_PAGES;
+		bits = map[word] ^ invert;
+	}
+	return word * 64 + (unsigned int)__builtin_ctzll(bits);
+}
+
+unsigned int hph_map_last(const hph_pagemap map, unsigned int page, bool set);
 unsigned int hph_map_longest(const hph_pagemap used);
-unsigned int hph_map_find(const hph_pagemap used, unsigned int pages, unsigned int align);
+unsigned int hph_map_find(const hph_pagemap used, unsigned int pages, unsigned int align,
+			  unsigned int from);
 bool hph_map_all(const hph_pagemap map, unsigned int first, unsigned int pages);
 void hph_map_set(hph_pagemap map, unsigned int first, unsigned int pages);
 void hph_map_clear(hph_pagemap map, unsigned int first, unsigned int pages);

@@ -3,7 +3,7 @@
  * The map of huge units: two levels, constant time, for any address.
  *
  * A leaf describes 8 GiB of addresses (where they have 32 bits, all), in
- * metadata that costs memory only where units are: some 160 bytes of 2 MiB. So
+ * metadata that costs memory only where units are: 512 bytes of 2 MiB. So
  * a pointer of the program can be judged without touching what it points to.
  */
 #include "unitmap.h"
@@ -39,16 +39,4 @@ int hph_unitmap_prepare(struct hph_unitmap *map, struct hph_meta *meta, uintptr_
 		atomic_store_explicit(&map->top[index], leaf, memory_order_release);
 	}
 	return 0;
-}
-
-/* NULL where the heap never had anything near. */
-struct hph_unit *hph_unitmap_get(const struct hph_unitmap *map, uintptr_t number)
-{
-	const size_t index = number >> HPH_LEAF_BITS;
-	struct hph_leaf *leaf;
-
-	if (index >= HPH_LEAVES)
-		return NULL;
-	leaf = atomic_load_explicit(&map->top[index], memory_order_acquire);
-	return leaf ? &leaf->units[number & (HPH_LEAF_UNITS - 1)] : NULL;
 }

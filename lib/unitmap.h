@@ -30,6 +30,26 @@ struct hph_unitmap {
 int hph_unitmap_init(struct hph_unitmap *map, struct hph_meta *meta);
 int hph_unitmap_prepare(struct hph_unitmap *map, struct hph_meta *meta, uintptr_t first,
 			size_t units);
-struct hph_unit *hph_unitmap_get(const struct hph_unitmap *map, uintptr_t number);
+
+/* Of any address; NULL where the heap never had anything near. */
+static inline struct hph_unit *hph_unitmap_find(const struct hph_unitmap *map, uintptr_t number)
+{
+	const size_t index = number >> HPH_LEAF_BITS;
+	struct hph_leaf *leaf;
+
+	if (index >= HPH_LEAVES)
+		return NULL;
+	leaf = atomic_load_explicit(&map->top[index], memory_order_acquire);
+	return leaf ? &leaf->units[number & (HPH_LEAF_UNITS - 1)] : NULL;
+}
+
+/* Of an address that is the heap's. */
+static inline struct hph_unit *hph_unitmap_get(const struct hph_unitmap *map, uintptr_t number)
+{
+	struct hph_leaf *leaf = atomic_load_explicit(&map->top[number >> HPH_LEAF_BITS],
+						     memory_order_acquire);
+
+	return &leaf->units[number & (HPH_LEAF_UNITS - 1)];
+}
 
 #endif /* HPH_UNITMAP_H */

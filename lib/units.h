@@ -28,7 +28,7 @@ _Static_assert(HPH_UNIT_WORDS * 64 == HPH_UNIT_PAGES, "words of a unit's map");
 /* @align is a power of two; the caller has excluded overflow */
 static inline uintptr_t hph_round_up(uintptr_t value, uintptr_t align)
 {
-	return (value + align - 1) & ~(align - 1);
+	return (value + (align - 1)) & ~(align - 1);
 }
 
 static inline uintptr_t hph_round_down(uintptr_t value, uintptr_t align)

@@ -387,22 +387,81 @@ static int two_nodes(unsigned int nodes[2])
 	return count;
 }
 
+struct reserved {
+	int node;
+	char *memory;
+};
+
+static int find_free(const struct hpheap_region *region, void *arg)
+{
+	struct reserved *reserved = arg;
+
+	if (region->kind != HPHEAP_REGION_FREE || region->node != reserved->node ||
+	    region->bytes < 4 * UNIT)
+		return 0;
+	reserved->memory = (char *)region->address;
+	return 1;
+}
+
 TEST_F(device, reserve_takes_memory_of_the_node_that_was_asked_for)
 {
+	struct reserved reserved;
 	unsigned int nodes[2];
 	int count, i;
-	char *span;
 
 	NEED_MEMLOCK();
 	count = two_nodes(nodes);
 	for (i = 0; i < count; i++) {
-		ASSERT_EQ(0, hpheap_reserve(self->heap, 4 * UNIT, (int)nodes[i]));
-		span = hpheap_span_alloc(self->heap, 4 * UNIT, 0, 0);
-		ASSERT_NE(NULL, span);
-		EXPECT_EQ((int)nodes[i], node_of(span));
-		EXPECT_EQ((int)nodes[i], node_of(span + 3 * UNIT));
+		reserved.node = (int)nodes[i];
+		ASSERT_EQ(0, hpheap_reserve(self->heap, 4 * UNIT, reserved.node));
+		ASSERT_EQ(1, hpheap_walk(self->heap, find_free, &reserved, NULL));
+		EXPECT_EQ(reserved.node, node_of(reserved.memory));
+		EXPECT_EQ(reserved.node, node_of(reserved.memory + 3 * UNIT));
 	}
 	EXPECT_EQ(0, stats_of(self->heap).placement_errno);
+	EXPECT_ON_DEVICE();
+}
+
+/* What is free in whole units, by the heap's map; it is all in one place. */
+struct free_huge {
+	char *first;
+	size_t bytes;
+};
+
+static int add_free_huge(const struct hpheap_region *region, void *arg)
+{
+	struct free_huge *free_huge = arg;
+	const uintptr_t first = (region->address + UNIT - 1) & ~(UNIT - 1);
+	const uintptr_t end = (region->address + region->bytes) & ~(UNIT - 1);
+
+	if (region->kind != HPHEAP_REGION_FREE || end <= first)
+		return 0;
+	if (!free_huge->first)
+		free_huge->first = (char *)first;
+	free_huge->bytes += end - first;
+	return 0;
+}
+
+TEST_F(device, free_huge_bytes_are_exactly_what_is_resident)
+{
+	struct free_huge free_huge;
+	size_t units;
+	char *span;
+
+	NEED_MEMLOCK();
+	ASSERT_EQ(0, hpheap_reserve(self->heap, 9 * UNIT, HPHEAP_NODE_ANY));
+	span = hpheap_span_alloc(self->heap, UNIT, UNIT, 0);
+	ASSERT_NE(NULL, span);
+	for (units = 8; units; units -= 2) {
+		free_huge = (struct free_huge){ 0 };
+		ASSERT_EQ(0, hpheap_walk(self->heap, add_free_huge, &free_huge, NULL));
+		EXPECT_EQ(units * UNIT, free_huge.bytes);
+		EXPECT_EQ(units * UNIT, stats_of(self->heap).free_huge_bytes);
+		EXPECT_EQ(units * UNIT, resident_bytes(free_huge.first, free_huge.bytes));
+		/* And nothing but these and the span. */
+		EXPECT_EQ((units + 1) * UNIT, smaps_bytes(span, 9 * UNIT, "Rss:"));
+		EXPECT_EQ(2 * UNIT, hpheap_scavenge(self->heap, 2 * UNIT));
+	}
 	EXPECT_ON_DEVICE();
 }
 

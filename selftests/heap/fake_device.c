@@ -1,133 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/*
- * The device backend against a device of this test's own making: CREATE gives
- * a memfd, and refuses when the test says so. It stands beside device.c, which
- * runs on the real one: here everything can be refused at the right moment, on
- * every machine, with sanitizers. Linked with --wrap for ioctl and madvise.
- */
+/* The device backend against the tests' own device: see fake_device.h. */
 #include "kselftest_harness.h"
-#include "heap.h"
+#include "fake_device.h"
 
 #include <dirent.h>
-#include <stdarg.h>
-#include <sys/ioctl.h>
-#include <sys/stat.h>
-#include <linux/hpheap.h>
-
-static struct {
-	int info_errno;
-	uint32_t abi_version;
-	uint64_t chunk_sizes;
-	uint64_t quota;		/* bytes that CREATE still gives */
-	int quota_errno;
-	int place_errno;	/* for all policies but LOCAL */
-	int swap;		/* the next arena's number goes to this file at once */
-	unsigned int fills;	/* so many fills from now on are refused */
-	int fill_errno;
-	unsigned int creates, refusals;
-	struct hpheap_create last;
-} fake;
-
-int __wrap_ioctl(int fd, unsigned long request, ...);
-int __wrap_madvise(void *addr, size_t bytes, int advice);
-int __real_madvise(void *addr, size_t bytes, int advice);
-
-static int fake_info(struct hpheap_info *info)
-{
-	if (fake.info_errno) {
-		errno = fake.info_errno;
-		return -1;
-	}
-	info->abi_version = fake.abi_version;
-	info->base_page_bytes = (uint32_t)base_page();
-	info->chunk_sizes = fake.chunk_sizes;
-	return 0;
-}
-
-static int fake_create(struct hpheap_create *create)
-{
-	int error = 0;
-
-	fake.last = *create;
-	if (create->policy != HPHEAP_POLICY_LOCAL && fake.place_errno)
-		error = fake.place_errno;
-	else if (create->bytes > fake.quota)
-		error = fake.quota_errno;
-	if (error) {
-		fake.refusals++;
-		errno = error;
-		return -1;
-	}
-	create->fd = memfd_create("arena", MFD_CLOEXEC);
-	if (create->fd < 0 || ftruncate(create->fd, (off_t)create->bytes))
-		abort();
-	if (fake.swap > 0) {
-		dup2(fake.swap, create->fd);
-		fake.swap = 0;
-	}
-	fake.quota -= create->bytes;
-	fake.creates++;
-	return 0;
-}
-
-int __wrap_ioctl(int fd, unsigned long request, ...)
-{
-	va_list args;
-	void *arg;
-
-	va_start(args, request);
-	arg = va_arg(args, void *);
-	va_end(args);
-	(void)fd;
-	switch (request) {
-	case HPHEAP_IOC_INFO:
-		return fake_info(arg);
-	case HPHEAP_IOC_CREATE:
-		return fake_create(arg);
-	default:
-		abort();
-	}
-}
-
-int __wrap_madvise(void *addr, size_t bytes, int advice)
-{
-	if (advice != MADV_POPULATE_WRITE || !fake.fills)
-		return __real_madvise(addr, bytes, advice);
-	fake.fills--;
-	errno = fake.fill_errno;
-	return -1;
-}
-
-#define PATH_SIZE	64
-
-FIXTURE(fake_device) {
-	struct hpheap *heap;
-	char path[PATH_SIZE];
-};
-
-/* A file that can be opened is all that a device needs here. */
-FIXTURE_SETUP(fake_device)
-{
-	int fd;
-
-	fake.abi_version = HPHEAP_ABI_VERSION;
-	fake.chunk_sizes = UNIT | UNIT << 4;
-	fake.quota = UINT64_MAX / 2;
-	fake.quota_errno = ENOSPC;
-	strcpy(self->path, "/tmp/hpheap-fake-XXXXXX");
-	fd = mkstemp(self->path);
-	ASSERT_LE(0, fd);
-	close(fd);
-	setenv("HPHEAP_DEVICE", self->path, 1);
-	self->heap = hpheap_create(NULL);
-	ASSERT_NE(NULL, self->heap);
-}
-
-FIXTURE_TEARDOWN(fake_device)
-{
-	hpheap_destroy(self->heap);
-	unlink(self->path);
-}
 
 static unsigned int open_descriptors(void)
 {
@@ -139,8 +15,6 @@ static unsigned int open_descriptors(void)
 	closedir(dir);
 	return count;
 }
-
-#define EXPECT_HELD(device_units, fallback_units) do {						const struct hpheap_stats held = stats_of(self->heap);					EXPECT_EQ((device_units) * UNIT, held.device_bytes);					EXPECT_EQ((fallback_units) * UNIT, held.fallback_bytes);				EXPECT_EQ(((device_units) + (fallback_units)) * UNIT, held.committed_bytes);		EXPECT_SOUND(self->heap);							} while (0)
 
 TEST_F(fake_device, is_taken_when_it_can_be_opened)
 {
@@ -253,10 +127,12 @@ TEST_F(fake_device, keeps_nothing_of_a_span_that_cannot_be_filled_at_all)
 	EXPECT_EQ(ENOMEM, errno);
 	EXPECT_EQ(-1, hpheap_reserve(self->heap, 4 * UNIT, HPHEAP_NODE_ANY));
 	EXPECT_HELD(1, 0);
+	EXPECT_EQ(UNIT, stats_of(self->heap).peak_committed_bytes);
 	fake.fills = 0;
-	span = hpheap_span_alloc(self->heap, 4 * UNIT, 0, HPHEAP_SPAN_ZERO);
+	span = hpheap_span_alloc(self->heap, 4 * UNIT, UNIT, HPHEAP_SPAN_ZERO);
 	ASSERT_NE(NULL, span);
 	EXPECT_TRUE(is_zero(span, 4 * UNIT));
+	EXPECT_EQ(0, stats_of(self->heap).fallback_bytes);
 }
 
 /* As daemons do it; then the numbers belong to a file of the program. */
@@ -373,7 +249,16 @@ TEST_F(fake_device, that_cannot_be_used_is_passed_over_with_the_reason)
 	const unsigned int before = open_descriptors();
 	struct hpheap *heap;
 
-#define EXPECT_PASSED_OVER(error, why) do {							errno = 0;										EXPECT_EQ(NULL, hpheap_create(&options));						EXPECT_EQ(error, errno);								heap = hpheap_create(NULL);								ASSERT_NE(NULL, heap);									EXPECT_EQ(HPHEAP_BACKEND_THP, stats_of(heap).backend);					EXPECT_NE(NULL, strstr(stats_of(heap).backend_reason, why));				hpheap_destroy(heap);								} while (0)
+#define EXPECT_PASSED_OVER(error, why) do {						\
+	errno = 0;									\
+	EXPECT_EQ(NULL, hpheap_create(&options));					\
+	EXPECT_EQ(error, errno);							\
+	heap = hpheap_create(NULL);							\
+	ASSERT_NE(NULL, heap);								\
+	EXPECT_EQ(HPHEAP_BACKEND_THP, stats_of(heap).backend);				\
+	EXPECT_NE(NULL, strstr(stats_of(heap).backend_reason, why));			\
+	hpheap_destroy(heap);								\
+} while (0)
 	fake.abi_version = HPHEAP_ABI_VERSION + 1;
 	EXPECT_PASSED_OVER(EPROTO, "ABI version");
 	fake.abi_version = HPHEAP_ABI_VERSION;
@@ -412,82 +297,72 @@ TEST_F(fake_device, gives_any_node_where_the_module_refuses_one_and_says_so)
 	EXPECT_HELD(3, 0);
 }
 
-static struct hpheap *lost_heap;
-static char *lost_span;
-
-static int without_device(void *arg)
+TEST_F(fake_device, and_what_fell_back_are_told_apart_with_their_node)
 {
-	struct hpheap_stats stats = stats_of(lost_heap);
-	char *span;
+	static struct walk walk;
+	size_t i;
 
-	if (!touch(lost_span) || !touch(lost_span + 3 * UNIT - 1))
-		return 1;
-	if (stats.device_bytes || stats.used_bytes)
-		return 2;
-	if (stats.used_bytes + stats.free_bytes != stats.committed_bytes)
-		return 3;
-	span = hpheap_span_alloc(lost_heap, 2 * UNIT, 0, HPHEAP_SPAN_ZERO);
-	if (!span || !is_zero(span, 2 * UNIT))
-		return 4;
-	memset(span, 9, 2 * UNIT);
-	hpheap_span_free(lost_heap, lost_span);
-	hpheap_span_free(lost_heap, span);
-	hpheap_scavenge(lost_heap, SIZE_MAX);
-	stats = stats_of(lost_heap);
-	if (stats.committed_bytes || stats.spans)
-		return 5;
-	/* The addresses of what was lost serve again. */
-	span = hpheap_span_alloc(lost_heap, 6 * UNIT, 0, HPHEAP_SPAN_ZERO);
-	if (!span || !is_zero(span, 6 * UNIT))
-		return 6;
-	return arg ? in_child(arg, NULL) : 0;
+	fake.fills = 1;
+	fake.fill_errno = ENOMEM;
+	ASSERT_EQ(0, hpheap_reserve(self->heap, 4 * UNIT, 0));
+	ASSERT_EQ(NULL, take_walk(self->heap, &walk));
+	EXPECT_EQ(3 * UNIT, walk.backends[HPHEAP_BACKEND_DEVICE]);
+	EXPECT_EQ(UNIT, walk.backends[HPHEAP_BACKEND_THP]);
+	for (i = 0; i < walk.count; i++)
+		EXPECT_EQ(walk.regions[i].kind == HPHEAP_REGION_EMPTY ? HPHEAP_NODE_ANY : 0,
+			  walk.regions[i].node);
 }
 
-static int still_without(void *arg)
+/* What is attached counts somewhere. */
+TEST_F(fake_device, is_not_asked_for_more_than_the_limit)
 {
-	(void)arg;
-	hpheap_destroy(lost_heap);
-	return 0;
+	const struct hpheap_options options = { .limit_bytes = 40 * UNIT };
+	struct hpheap *heap = hpheap_create(&options);
+	size_t i;
+
+	ASSERT_NE(NULL, heap);
+	fake.quota = 40 * UNIT;
+	fake.refusals = 0;
+	for (i = 0; i < 40; i++)
+		ASSERT_NE(NULL, hpheap_span_alloc(heap, UNIT, 0, 0));
+	EXPECT_EQ(0, fake.refusals);
+	EXPECT_EQ(0, fake.quota);
+	hpheap_destroy(heap);
 }
 
-/* CREATE asks for that; memfd cannot, so the test does it for the module. */
-TEST_F(fake_device, does_not_go_to_children_and_their_heap_goes_on)
+/* What cannot be fenced off might be used again: there is nothing more, then. */
+TEST_F(fake_device, a_span_that_cannot_be_fenced_is_the_last)
 {
-	lost_heap = self->heap;
-	ASSERT_EQ(0, hpheap_reserve(self->heap, 8 * UNIT, HPHEAP_NODE_ANY));
-	lost_span = hpheap_span_alloc(self->heap, 3 * UNIT + PAGE, UNIT, 0);
-	ASSERT_NE(NULL, lost_span);
-	memset(lost_span, 5, 3 * UNIT + PAGE);
-	EXPECT_EQ(0, in_child(without_device, still_without));
-	EXPECT_EQ(NULL, not_all(lost_span, 3 * UNIT + PAGE, 5));
-	EXPECT_HELD(8, 0);
-	hpheap_span_free(self->heap, lost_span);
-	EXPECT_EQ(8 * UNIT, hpheap_scavenge(self->heap, SIZE_MAX));
+	const struct hpheap_options options = { .flags = HPHEAP_EFENCE };
+	struct hpheap *heap = hpheap_create(&options);
+	char *first, *second;
+
+	ASSERT_NE(NULL, heap);
+	first = hpheap_span_alloc(heap, PAGE, 0, 0);
+	second = hpheap_span_alloc(heap, PAGE, 0, 0);
+	ASSERT_TRUE(first && second);
+	fake.forbid_error = -ENOMEM;
+	hpheap_span_free(heap, first);
+	fake.forbid_error = 0;
+	EXPECT_EQ(NULL, hpheap_span_alloc(heap, PAGE, 0, 0));
+	EXPECT_EQ(ENOMEM, errno);
+	*second = 1;
+	hpheap_span_free(heap, second);
+	EXPECT_SOUND(heap);
+	hpheap_destroy(heap);
 }
 
-/* Of a heap that fell back in part the child keeps what is its own. */
-static int half_without_device(void *arg)
+/* Programs write over their environment, to show a title. */
+TEST_F(fake_device, its_path_is_read_once)
 {
-	(void)arg;
-	if (!touch(lost_span) || touch(lost_span + 3 * UNIT))
-		return 1;
-	if (lost_span[3 * UNIT] != 5 || stats_of(lost_heap).fallback_bytes != UNIT)
-		return 2;
-	hpheap_span_free(lost_heap, lost_span);
-	hpheap_scavenge(lost_heap, SIZE_MAX);
-	return stats_of(lost_heap).committed_bytes ? 3 : 0;
-}
+	char *text = getenv("HPHEAP_DEVICE");
+	struct hpheap *heap;
 
-TEST_F(fake_device, leaves_children_what_fell_back)
-{
-	lost_heap = self->heap;
-	fake.quota = 3 * UNIT;
-	lost_span = hpheap_span_alloc(self->heap, 3 * UNIT + PAGE, UNIT, 0);
-	ASSERT_NE(NULL, lost_span);
-	memset(lost_span, 5, 3 * UNIT + PAGE);
-	EXPECT_HELD(3, 1);
-	EXPECT_EQ(0, in_child(half_without_device, NULL));
-	EXPECT_EQ(NULL, not_all(lost_span, 3 * UNIT + PAGE, 5));
+	memset(text, 'x', strlen(text));
+	heap = hpheap_create(NULL);
+	ASSERT_NE(NULL, heap);
+	EXPECT_EQ(HPHEAP_BACKEND_DEVICE, stats_of(heap).backend);
+	hpheap_destroy(heap);
 }
 
 TEST_HARNESS_MAIN

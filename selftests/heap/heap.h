@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -32,6 +33,44 @@
 #define MIB	((size_t)1 << 20)
 #define PAGE	HPHEAP_PAGE_SIZE
 #define UNIT	HPHEAP_HUGE_SIZE
+
+/*
+ * Memory comes from the node that a thread runs on. Where the numbers of one thread
+ * are expected exactly, it must not be moved to another one.
+ */
+#ifndef TEST_MAY_MOVE
+__attribute__((constructor)) static void stay_on_this_cpu(void)
+{
+	cpu_set_t cpu;
+
+	CPU_ZERO(&cpu);
+	CPU_SET((size_t)sched_getcpu(), &cpu);
+	if (sched_setaffinity(0, sizeof(cpu), &cpu)) {
+		perror("sched_setaffinity");
+		exit(1);
+	}
+}
+#endif
+
+/*
+ * Nothing comes and goes that the test does not see to, unless it is about that. Where
+ * the environment says something of it, a person wants to see what happens then.
+ */
+#ifndef TEST_SCAVENGER
+__attribute__((constructor)) static void do_without_the_scavenger(void)
+{
+	setenv("HPHEAP_SCAVENGE", "off", 0);
+}
+#endif
+
+/* For a test whose threads shall meet. */
+static inline bool use_all_cpus(void)
+{
+	cpu_set_t cpus;
+
+	memset(&cpus, 0xff, sizeof(cpus));
+	return !sched_setaffinity(0, sizeof(cpus), &cpus);
+}
 
 static inline size_t base_page(void)
 {
@@ -58,7 +97,8 @@ static inline struct hpheap_stats stats_of(struct hpheap *heap)
 #define EXPECT_SOUND(heap) do {								\
 	const struct hpheap_stats sound = stats_of(heap);				\
 	EXPECT_GE(sound.address_bytes, sound.committed_bytes);				\
-	EXPECT_EQ(sound.committed_bytes, sound.used_bytes + sound.free_bytes);		\
+	EXPECT_EQ(sound.committed_bytes, sound.used_bytes + sound.free_bytes +		\
+		  sound.away_bytes + sound.fenced_bytes);				\
 	EXPECT_GE(sound.free_bytes, sound.free_huge_bytes);				\
 	EXPECT_GE(sound.committed_bytes, sound.device_bytes + sound.fallback_bytes);	\
 	EXPECT_GE(sound.peak_committed_bytes, sound.committed_bytes);			\
@@ -135,6 +175,41 @@ static inline bool chosen(const char *path, const char *word)
 	}
 	bracket = strchr(line, '[');
 	return bracket && !strncmp(bracket + 1, word, strlen(word));
+}
+
+#define THP_DIR	"/sys/kernel/mm/transparent_hugepage/"
+
+/* What one entry of a page table can map; 0: this system has no huge pages. */
+static inline unsigned long long thp_bytes(void)
+{
+	unsigned long long bytes = 0;
+	FILE *file = fopen(THP_DIR "hpage_pmd_size", "re");
+
+	if (file) {
+		if (fscanf(file, "%llu", &bytes) != 1)
+			bytes = 0;
+		fclose(file);
+	}
+	return bytes;
+}
+
+/* Does this system give a unit a huge page, if it is asked to? */
+static inline bool thp_works(void)
+{
+	char path[128];
+
+	if (!thp_bytes() || chosen(THP_DIR "enabled", "never"))
+		return false;
+	if (thp_bytes() <= UNIT)
+		return true;
+	snprintf(path, sizeof(path), THP_DIR "hugepages-%zukB/enabled", UNIT / KIB);
+	return !access(path, R_OK) && !chosen(path, "never");
+}
+
+/* And one that smaps shows as such? It does not with those that are smaller than an entry. */
+static inline bool thp_is_a_unit(void)
+{
+	return thp_works() && thp_bytes() == UNIT;
 }
 
 /* Exit code, or 128 + signal. */

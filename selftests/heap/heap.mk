@@ -3,19 +3,46 @@
 # sanitizers, and as static programs for guests.
 
 heap-dir      := selftests/heap
-heap-tests    := basic misuse units random threads fork hosts sandbox fake_device
+heap-tests    := basic scavenger policy breathing survivors misuse units growth random threads fork hosts sandbox sparse efence fake_device fake_fork fake_purge model walk pictures placement caches rounding probe
+heap-32-tests := fragments	# there is no filling 64 bits
 heap-programs := $(heap-tests:%=$(O)/heap/%)
-heap-guest    := device basic units random threads fork hosts
+heap-guest    := device basic scavenger scarce hog breathing survivors units random threads fork hosts numa sparse efence model walk pictures placement caches
 heap-cflags   := $(CSTD:c11=gnu11) -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -pthread -Wall -Wextra -Werror \
 		 -Ilib -isystem $(O)/ksft
 
 # Of the library's inside, tests see the headers in lib/; it is linked statically.
-$(O)/heap/%: $(heap-dir)/%.c $(heap-dir)/heap.h $(heap-dir)/heap.mk $(O)/ksft/.stamp $(O)/libhpheap.a
+$(O)/heap/%: $(heap-dir)/%.c $(heap-dir)/heap.h $(heap-dir)/regions.h $(heap-dir)/heap.mk $(O)/ksft/.stamp $(O)/libhpheap.a
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(CFLAGS) $(heap-cflags) $(LDFLAGS) $(heap-wrap) -o $@ $< $(O)/libhpheap.a $(lib-libs)
+	$(call say,LD)$(CC) $(CPPFLAGS) $(CFLAGS) $(heap-cflags) $(LDFLAGS) $(heap-wrap) -o $@ $< $(heap-more) $(O)/libhpheap.a $(lib-libs)
 
-# The tests' own device: see fake_device.c.
-$(O)/heap/fake_device: heap-wrap := -Wl,--wrap=ioctl -Wl,--wrap=madvise
+# The workloads of make bench, and what they are made of.
+heap-objects := breathing survivors
+$(foreach test,$(heap-objects),$(eval \
+	$(O)/heap/$(test) $(O)/guest/heap_$(test): selftests/bench/$(test).c))
+$(foreach test,$(heap-objects),$(O)/heap/$(test) $(O)/guest/heap_$(test)): \
+	heap-more = -Iselftests/bench -Iexamples/kv $(filter-out $<,$(filter %.c,$^))
+$(foreach test,$(heap-objects),$(O)/heap/$(test) $(O)/guest/heap_$(test)): \
+	$(addprefix selftests/bench/,classes.c classes.h records.c records.h breathing.h survivors.h) \
+	$(addprefix examples/kv/,latency.c latency.h system.c system.h) $(heap-dir)/footprints.h
+
+# The tests' own device: see fake_device.h.
+$(O)/heap/fake_device $(O)/heap/fake_fork $(O)/heap/fake_purge: heap-wrap := -Wl,--wrap=ioctl -Wl,--wrap=madvise \
+	-Wl,--wrap=hph_os_forbid
+$(O)/heap/fake_device $(O)/heap/fake_fork $(O)/heap/fake_purge: $(heap-dir)/fake_device.h
+$(O)/heap/rounding: heap-wrap := -Wl,--wrap=hph_pages_alloc
+$(O)/heap/probe: heap-wrap := -Wl,--wrap=mincore
+
+# Nodes, and what can be made inaccessible, are what the world of world.h says.
+heap-world-wrap := -Wl,--wrap=hph_numa_nodes -Wl,--wrap=hph_numa_distance \
+		   -Wl,--wrap=hph_numa_cpu -Wl,--wrap=hph_numa_mark_cpus -Wl,--wrap=hph_numa_node_valid \
+		   -Wl,--wrap=hph_os_forbid
+$(O)/heap/model $(O)/guest/heap_model: heap-wrap := $(heap-world-wrap)
+heap-model-headers := $(addprefix $(heap-dir)/,fake_backend.h fake_parts.h fake_space.h interpret.h \
+			invariants.h invariants_indexes.h invariants_maps.h lives.h naive.h \
+			operations.h regressions.h shrink.h world.h)
+$(O)/heap/model $(O)/guest/heap_model: $(heap-model-headers)
+$(O)/heap/placement $(O)/guest/heap_placement: $(addprefix $(heap-dir)/,fake_backend.h \
+	fake_parts.h fake_space.h)
 
 $(O)/ksft/.stamp: selftests/ksft-headers
 	@selftests/ksft-headers $(O)/ksft
@@ -41,11 +68,14 @@ heap32-cflags := -O2 -g -idirafter /usr/include/$(shell gcc-12 -print-multiarch)
 
 check-heap32:
 	@$(MAKE) --no-print-directory O=$(O)/m32 CC='$(heap32-cc)' CFLAGS='$(heap32-cflags)' \
-		LDFLAGS='-static -Wl,--no-warnings -L$(heap32-libs)' SYSROOT= heap-programs
-	@$(heap-dir)/report $(O)/results/$@.results heap32 $(heap-tests:%=$(O)/m32/heap/%)
+		LDFLAGS='-static -Wl,--no-warnings -L$(heap32-libs)' SYSROOT= \
+		heap-programs $(heap-32-tests:%=$(O)/m32/heap/%)
+	@$(heap-dir)/report $(O)/results/$@.results heap32 \
+		$(patsubst %,$(O)/m32/heap/%,$(heap-tests) $(heap-32-tests))
 
 # hosts.c limits address space and system calls, which sanitizers need for themselves.
 heap-san-tests := $(filter-out hosts sandbox,$(heap-tests))
+heap-tsan-tests := threads random fork walk pictures caches scavenger
 heap-san-flags := -O1 -g -fno-omit-frame-pointer -fno-sanitize-recover=all
 
 check-heap-sanitize:
@@ -54,12 +84,11 @@ check-heap-sanitize:
 		$(heap-san-tests:%=$(O)/asan/heap/%)
 	@$(MAKE) --no-print-directory O=$(O)/tsan LDFLAGS= SYSROOT= \
 		CFLAGS='$(heap-san-flags) -fsanitize=thread' \
-		$(O)/tsan/heap/threads $(O)/tsan/heap/random $(O)/tsan/heap/fork
+		$(heap-tsan-tests:%=$(O)/tsan/heap/%)
 	@status=0; mkdir -p $(O)/results; \
 	$(heap-dir)/report $(O)/results/heap-asan.part asan $(heap-san-tests:%=$(O)/asan/heap/%) || status=1; \
 	TSAN_OPTIONS=halt_on_error=1 \
-	$(heap-dir)/report $(O)/results/heap-tsan.part tsan $(O)/tsan/heap/threads \
-		$(O)/tsan/heap/random $(O)/tsan/heap/fork || status=1; \
+	$(heap-dir)/report $(O)/results/heap-tsan.part tsan $(heap-tsan-tests:%=$(O)/tsan/heap/%) || status=1; \
 	cat $(O)/results/heap-[at]san.part >$(O)/results/$@.results; \
 	rm $(O)/results/heap-[at]san.part; exit $$status
 
@@ -74,6 +103,6 @@ check-heap-install: lib
 # SYSROOT is an unpacked libnuma-dev of that architecture.
 guest-heap: $(heap-guest:%=$(O)/guest/heap_%)
 
-$(O)/guest/heap_%: $(heap-dir)/%.c $(heap-dir)/heap.h $(O)/ksft/.stamp $(O)/libhpheap.a
+$(O)/guest/heap_%: $(heap-dir)/%.c $(heap-dir)/heap.h $(heap-dir)/regions.h $(O)/ksft/.stamp $(O)/libhpheap.a
 	@mkdir -p $(@D)
-	$(CC) -static -Wl,--no-warnings $(CPPFLAGS) $(CFLAGS) $(heap-cflags) $(LDFLAGS) -o $@ $< $(O)/libhpheap.a $(lib-libs)
+	$(call say,LD)$(CC) -static -Wl,--no-warnings $(CPPFLAGS) $(CFLAGS) $(heap-cflags) $(LDFLAGS) $(heap-wrap) -o $@ $< $(heap-more) $(O)/libhpheap.a $(lib-libs)

@@ -286,4 +286,42 @@ TEST(a_process_without_descriptors_can_have_a_heap)
 	EXPECT_EQ(0, in_child(without_descriptors, NULL));
 }
 
+/* In efence mode no address is used twice: they come to an end. */
+static int use_up_addresses(void *arg)
+{
+	const struct hpheap_options options = {
+		.backend = HPHEAP_BACKEND_THP, .flags = HPHEAP_EFENCE,
+	};
+	struct hpheap *heap = hpheap_create(&options);
+	unsigned int rounds = 0;
+	char *span, *kept;
+
+	(void)arg;
+	if (!limit(RLIMIT_AS, address_space() + 256 * MIB))
+		return 1;
+	kept = heap ? hpheap_span_alloc(heap, UNIT, 0, 0) : NULL;
+	if (!kept)
+		return 2;
+	memset(kept, 3, UNIT);
+	while ((span = hpheap_span_alloc(heap, UNIT, 0, 0))) {
+		memset(span, 1, UNIT);
+		hpheap_span_free(heap, span);
+		if (rounds++ > 1000)
+			return 3;
+	}
+	if (errno != ENOMEM || rounds < 16)
+		return 4;
+	if (hpheap_span_alloc(heap, PAGE, 0, 0) && not_all(kept, UNIT, 3))
+		return 5;
+	hpheap_span_free(heap, kept);
+	if (touch(kept) != SIGSEGV)
+		return 6;
+	return stats_of(heap).used_bytes > PAGE + UNIT ? 7 : 0;
+}
+
+TEST(an_efence_heap_that_has_used_up_its_addresses_says_enomem)
+{
+	EXPECT_EQ(0, in_child(use_up_addresses, NULL));
+}
+
 TEST_HARNESS_MAIN

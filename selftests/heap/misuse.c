@@ -11,8 +11,8 @@ enum wrong { TWICE, INTERIOR, UNALIGNED, STACK, OTHER_HEAP, NEIGHBOUR, RELEASED,
 static int free_wrongly(void *arg)
 {
 	struct hpheap *heap = heap_on(HPHEAP_BACKEND_THP), *other = heap_on(HPHEAP_BACKEND_THP);
-	char *span = hpheap_span_alloc(heap, 4 * PAGE, 0, 0);
-	char *large = hpheap_span_alloc(heap, 3 * UNIT, 0, 0);
+	char *span = hpheap_span_alloc(heap, 4 * PAGE, UNIT, 0);
+	char *large = hpheap_span_alloc(heap, 3 * UNIT, UNIT, 0);
 	int local;
 
 	if (!span || !large)
@@ -138,6 +138,9 @@ TEST(wrong_values_in_the_environment_get_one_line_each)
 		{ "HPHEAP_NODE", "-1", HPHEAP_BACKEND_THP, "HPHEAP_NODE=-1: not local" },
 		{ "HPHEAP_NODE", "4294967296", HPHEAP_BACKEND_THP, "HPHEAP_NODE=4294967296: " },
 		{ "HPHEAP_NODE", "0x0", HPHEAP_BACKEND_THP, "HPHEAP_NODE=0x0: not local" },
+		{ "HPHEAP_EFENCE", "yes", HPHEAP_BACKEND_THP, "HPHEAP_EFENCE=yes: not 0 or 1" },
+		{ "HPHEAP_EFENCE", "10", HPHEAP_BACKEND_THP, "HPHEAP_EFENCE=10: not 0 or 1" },
+		{ "HPHEAP_EFENCE", "", HPHEAP_BACKEND_THP, "HPHEAP_EFENCE=: not 0 or 1" },
 		{ "HPHEAP_LIMIT", "much", HPHEAP_BACKEND_THP, "HPHEAP_LIMIT=much: not a number" },
 		{ "HPHEAP_LIMIT", "1 G", HPHEAP_BACKEND_THP, "HPHEAP_LIMIT=1 G: not a number" },
 		{ "HPHEAP_LIMIT", "1GB", HPHEAP_BACKEND_THP, "HPHEAP_LIMIT=1GB: not a number" },
@@ -173,6 +176,8 @@ TEST(right_values_in_the_environment_are_taken_silently)
 		{ "HPHEAP_NODE", "local", HPHEAP_BACKEND_THP, NULL },
 		{ "HPHEAP_NODE", "interleave", HPHEAP_BACKEND_THP, NULL },
 		{ "HPHEAP_NODE", "0", HPHEAP_BACKEND_THP, NULL },
+		{ "HPHEAP_EFENCE", "0", HPHEAP_BACKEND_THP, NULL },
+		{ "HPHEAP_EFENCE", "1", HPHEAP_BACKEND_THP, NULL },
 		{ "HPHEAP_LIMIT", "0", HPHEAP_BACKEND_THP, NULL },
 		{ "HPHEAP_LIMIT", "4194304", HPHEAP_BACKEND_THP, NULL },
 		{ "HPHEAP_LIMIT", "64M", HPHEAP_BACKEND_THP, NULL },

@@ -4,6 +4,7 @@
  * memory back, reading statistics and growing, all at once.
  */
 #include "kselftest_harness.h"
+#define TEST_MAY_MOVE
 #include "heap.h"
 
 #include <pthread.h>
@@ -66,7 +67,7 @@ static void *work(void *arg)
 		if (round % 50 == worker->number) {
 			const struct hpheap_stats stats = stats_of(heap);
 
-			if (stats.used_bytes + stats.free_bytes != stats.committed_bytes ||
+			if (stats.used_bytes + stats.free_bytes + stats.away_bytes != stats.committed_bytes ||
 			    stats.address_bytes < stats.committed_bytes)
 				wrong++;
 		}
@@ -116,10 +117,11 @@ TEST_F(threads, share_a_heap)
 
 static void *make_heaps(void *arg)
 {
+	const double end = now() + SECONDS;
 	unsigned int i;
 
 	(void)arg;
-	for (i = 0; i < 40; i++) {
+	for (i = 0; i < 40 && (i < 2 || now() < end); i++) {
 		struct hpheap *own = heap_on(HPHEAP_BACKEND_THP);
 		char *span = own ? hpheap_span_alloc(own, PAGE, 0, 0) : NULL;
 
@@ -152,6 +154,71 @@ TEST(a_thread_with_the_smallest_stack_can_use_a_heap)
 	ASSERT_EQ(0, pthread_create(&thread, &attr, make_heaps, NULL));
 	ASSERT_EQ(0, pthread_join(thread, NULL));
 	EXPECT_EQ(0, wrong);
+}
+
+static _Atomic bool all_done;
+
+static void *scavenge_all(void *arg)
+{
+	while (!all_done)
+		hpheap_scavenge(arg, SIZE_MAX);
+	return NULL;
+}
+
+/* Though another thread has units in its hands just then. */
+TEST(a_request_within_the_limit_is_never_refused)
+{
+	const struct hpheap_options options = {
+		.size = sizeof(options), .backend = HPHEAP_BACKEND_THP, .limit_bytes = 4 * UNIT,
+	};
+	const double end = now() + SECONDS;
+	unsigned int i, refused = 0;
+	pthread_t thread;
+
+	heap = hpheap_create(&options);
+	ASSERT_NE(NULL, heap);
+	ASSERT_EQ(0, pthread_create(&thread, NULL, scavenge_all, heap));
+	for (i = 0; i < ROUNDS && now() < end; i++) {
+		char *span = hpheap_span_alloc(heap, 3 * UNIT, 0, 0);
+
+		refused += !span;
+		hpheap_span_free(heap, span);
+		if (i % 2)
+			usleep(i * 7 % 200);	/* to meet the other one at any moment */
+	}
+	all_done = true;
+	pthread_join(thread, NULL);
+	EXPECT_EQ(0, refused);
+	hpheap_destroy(heap);
+}
+
+static void *create_cancelled(void *arg)
+{
+	(void)arg;
+	pthread_cancel(pthread_self());
+	heap = hpheap_create(NULL);
+	pthread_testcancel();
+	return NULL;
+}
+
+static int create_after_cancelled(void *arg)
+{
+	pthread_t thread;
+	void *result;
+
+	(void)arg;
+	alarm(60);
+	if (pthread_create(&thread, NULL, create_cancelled, NULL) || pthread_join(thread, &result))
+		return 1;
+	if (result != PTHREAD_CANCELED || !heap)
+		return 2;
+	hpheap_destroy(heap);
+	return hpheap_default() ? 0 : 3;
+}
+
+TEST(a_cancelled_thread_leaves_no_lock_behind)
+{
+	EXPECT_EQ(0, in_child(create_after_cancelled, NULL));
 }
 
 TEST_HARNESS_MAIN

@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * The library's inside, piece by piece, each beside a naive version of itself:
- * page maps, runs of units, growth arithmetic, and parsing.
+ * page maps, runs of units, metadata, the probe, and parsing.
  */
 #include "kselftest_harness.h"
 #include "heap.h"
 
-#include "arena.h"
 #include "meta.h"
 #include "options.h"
 #include "os.h"
@@ -50,6 +49,14 @@ static unsigned int naive_next(const bool *used, unsigned int page, bool set)
 	return page;
 }
 
+static unsigned int naive_last(const bool *used, unsigned int page, bool set)
+{
+	while (used[page] != set)
+		if (page-- == 0)
+			return PAGES;
+	return page;
+}
+
 TEST(page_maps_answer_as_naive_ones)
 {
 	uint64_t seed = 1;
@@ -75,6 +82,8 @@ TEST(page_maps_answer_as_naive_ones)
 			ASSERT_EQ(used[page], hph_map_test(map, page));
 			ASSERT_EQ(naive_next(used, page, true), hph_map_next(map, page, true));
 			ASSERT_EQ(naive_next(used, page, false), hph_map_next(map, page, false));
+			ASSERT_EQ(naive_last(used, page, true), hph_map_last(map, page, true));
+			ASSERT_EQ(naive_last(used, page, false), hph_map_last(map, page, false));
 		}
 		ASSERT_EQ(PAGES, hph_map_next(map, PAGES, true));
 		ASSERT_EQ(naive_longest(used), hph_map_longest(map));
@@ -82,7 +91,7 @@ TEST(page_maps_answer_as_naive_ones)
 			const unsigned int pages = random_next(&seed) % PAGES + 1;
 			const unsigned int align = 1U << random_next(&seed) % 9;
 
-			ASSERT_EQ(naive_find(used, pages, align), hph_map_find(map, pages, align));
+			ASSERT_EQ(naive_find(used, pages, align), hph_map_find(map, pages, align, 0));
 		}
 	}
 }
@@ -109,7 +118,7 @@ static bool model_init(struct model *model)
 		return false;
 	for (number = FIRST; number < FIRST + UNITS; number++) {
 		hph_unitmap_get(&model->map, number)->number = number;
-		hph_unitmap_get(&model->map, number)->state = HPH_UNIT_BUSY;
+		hph_unit_set_tag(hph_unitmap_get(&model->map, number), hph_tag(0, HPH_UNIT_BUSY));
 	}
 	return true;
 }
@@ -145,7 +154,7 @@ static bool model_agrees(const struct model *model)
 		const struct hph_unit *unit = hph_unitmap_get(&model->map, FIRST + index);
 		const size_t run = model_run_at(model, index);
 
-		if ((unit->state == HPH_UNIT_FREE) != model->in[index])
+		if ((hph_unit_state(unit) == HPH_UNIT_FREE) != model->in[index])
 			return false;
 		if (run && (!index || !model->in[index - 1]) &&
 		    (unit->run != run || hph_unitmap_get(&model->map, FIRST + index + run - 1)->run != run))
@@ -234,12 +243,12 @@ TEST(the_unit_map_knows_what_it_was_told_only)
 	struct hph_unitmap map;
 
 	ASSERT_EQ(0, hph_unitmap_init(&map, &meta));
-	EXPECT_EQ(NULL, hph_unitmap_get(&map, 0));
-	EXPECT_EQ(NULL, hph_unitmap_get(&map, UINTPTR_MAX));
-	EXPECT_EQ(NULL, hph_unitmap_get(&map, HPH_LEAVES << HPH_LEAF_BITS));
+	EXPECT_EQ(NULL, hph_unitmap_find(&map, 0));
+	EXPECT_EQ(NULL, hph_unitmap_find(&map, UINTPTR_MAX));
+	EXPECT_EQ(NULL, hph_unitmap_find(&map, HPH_LEAVES << HPH_LEAF_BITS));
 	ASSERT_EQ(0, hph_unitmap_prepare(&map, &meta, HPH_LEAF_UNITS * HPH_LEAVES - 2, 2));
-	EXPECT_NE(NULL, hph_unitmap_get(&map, HPH_LEAF_UNITS * HPH_LEAVES - 1));
-	EXPECT_EQ(HPH_UNIT_NONE, hph_unitmap_get(&map, HPH_LEAF_UNITS * HPH_LEAVES - 1)->state);
+	EXPECT_NE(NULL, hph_unitmap_find(&map, HPH_LEAF_UNITS * HPH_LEAVES - 1));
+	EXPECT_EQ(HPH_UNIT_NONE, hph_unit_state(hph_unitmap_get(&map, HPH_LEAF_UNITS * HPH_LEAVES - 1)));
 	hph_meta_destroy(&meta);
 }
 
@@ -264,140 +273,33 @@ TEST(metadata_is_zero_and_aligned_and_apart)
 	hph_meta_destroy(&meta);
 }
 
-TEST(a_reservation_always_holds_what_it_was_asked_for)
+/* Every range of a few base pages, with every pattern of holes, beside what was mapped. */
+TEST(the_probe_sees_every_base_page_whatever_its_size)
 {
-	static const uintptr_t edges[] = {
-		0x1000, 0x10000, 0x1ff000, 0x200000, 0x201000, 0x7fffe000, 0xbfe00000, 0xffc00000,
-	};
-	static const size_t base_pages[] = { 4 * KIB, 16 * KIB, 64 * KIB };
-	size_t i, p, units, asked;
-	uintptr_t first, end;
+	enum { PAGES_HERE = 5 };
+	const size_t page = base_page();
+	unsigned int pattern, first, end, i;
+	bool expected;
+	char *p;
 
-	for (p = 0; p < 3; p++) {
-		for (i = 0; i < sizeof(edges) / sizeof(edges[0]); i++) {
-			const uintptr_t base = edges[i] & ~(base_pages[p] - 1);
-
-			for (units = 1; units < 4; units++) {
-				ASSERT_TRUE(hph_growth_ask(units * UNIT, base_pages[p], &asked));
-				if (!base || base > UINT32_MAX - asked)
-					continue;
-				ASSERT_TRUE(hph_growth_round(base, asked, &first, &end));
-				EXPECT_EQ(0, first % UNIT);
-				EXPECT_EQ(0, end % UNIT);
-				EXPECT_LE(base, first);
-				EXPECT_GE(base + asked, end);
-				EXPECT_LE(units * UNIT, end - first);
+	ASSERT_LE(HPHEAP_MIN_BASE_PAGE, page);
+	ASSERT_GE(HPHEAP_MAX_BASE_PAGE, page);
+	for (pattern = 0; pattern < 1U << PAGES_HERE; pattern++) {
+		p = mmap(NULL, PAGES_HERE * page, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		ASSERT_NE(MAP_FAILED, p);
+		for (i = 0; i < PAGES_HERE; i++)
+			if (!(pattern >> i & 1))
+				ASSERT_EQ(0, munmap(p + i * page, page));
+		for (first = 0; first < PAGES_HERE; first++) {
+			expected = true;
+			for (end = first + 1; end <= PAGES_HERE; end++) {
+				expected &= !(pattern >> (end - 1) & 1);
+				EXPECT_EQ(expected, hph_os_is_free((uintptr_t)p + first * page,
+								   (end - first) * page));
 			}
 		}
+		ASSERT_EQ(0, munmap(p, PAGES_HERE * page));
 	}
-}
-
-TEST(unusable_reservations_are_refused)
-{
-	uintptr_t first, end;
-	size_t asked;
-
-	EXPECT_FALSE(hph_growth_round(0, 4 * UNIT, &first, &end));
-	EXPECT_FALSE(hph_growth_round(UNIT, UNIT - 1, &first, &end));
-	EXPECT_FALSE(hph_growth_round(UNIT + 4096, 2 * UNIT - 8192, &first, &end));
-	EXPECT_FALSE(hph_growth_round(UINTPTR_MAX - UNIT, 2 * UNIT, &first, &end));
-	EXPECT_FALSE(hph_growth_round(UINTPTR_MAX - 4095, UNIT, &first, &end));
-	EXPECT_FALSE(hph_growth_ask(SIZE_MAX - 4096, 4096, &asked));
-	if (sizeof(void *) == 8)
-		EXPECT_FALSE(hph_growth_round((uintptr_t)((uint64_t)1 << 48), 4 * UNIT, &first, &end));
-}
-
-TEST(blocks_extend_switch_or_go_back)
-{
-	const struct hph_growth fresh = { 0 };
-	const struct hph_growth full = { .alloc = 100 * UNIT, .end = 100 * UNIT };
-	const struct hph_growth little = { .alloc = 100 * UNIT, .end = 108 * UNIT };
-	const struct hph_growth much = { .alloc = 100 * UNIT, .end = 109 * UNIT };
-
-	EXPECT_EQ(HPH_SWITCH, hph_growth_judge(&fresh, 5 * UNIT, 6 * UNIT));
-	EXPECT_EQ(HPH_SWITCH, hph_growth_judge(&full, 5 * UNIT, 6 * UNIT));
-	EXPECT_EQ(HPH_SWITCH, hph_growth_judge(&full, 500 * UNIT, 600 * UNIT));
-	EXPECT_EQ(HPH_EXTEND, hph_growth_judge(&full, 100 * UNIT, 101 * UNIT));
-	EXPECT_EQ(HPH_SWITCH, hph_growth_judge(&little, 50 * UNIT, 60 * UNIT));
-	EXPECT_EQ(HPH_EXTEND, hph_growth_judge(&much, 109 * UNIT, 110 * UNIT));
-	EXPECT_EQ(HPH_GIVE_BACK, hph_growth_judge(&much, 50 * UNIT, 60 * UNIT));
-	EXPECT_EQ(HPH_GIVE_BACK, hph_growth_judge(&much, 110 * UNIT, 120 * UNIT));
-}
-
-/* A backend whose answers are the test's: every block where it says. */
-struct script {
-	struct hph_backend backend;
-	const uintptr_t *bases;
-	unsigned int calls, unreserved;
-	uintptr_t hint;
-};
-
-static int script_reserve(struct hph_backend *backend, uintptr_t hint, size_t bytes,
-			  uintptr_t *base)
-{
-	struct script *script = (struct script *)backend;
-
-	(void)bytes;
-	script->hint = hint;
-	*base = script->bases[script->calls++];
-	return *base ? 0 : -ENOMEM;
-}
-
-static void script_unreserve(struct hph_backend *backend, uintptr_t addr, size_t bytes)
-{
-	(void)addr;
-	(void)bytes;
-	((struct script *)backend)->unreserved++;
-}
-
-static const struct hph_backend_ops script_ops = {
-	.reserve = script_reserve, .unreserve = script_unreserve,
-};
-
-TEST(arenas_grow_above_below_and_next_to_what_they_have)
-{
-	static const uintptr_t bases[] = {
-		0x40000000,		/* the first block */
-		0x42000000,		/* behind it: extends */
-		0x10000000,		/* below, 14 MiB are left: switches */
-		0x60000000,		/* above, 20 MiB are left: goes back, ... */
-		0x20001000,		/* ... and just what is needed is taken, rounded */
-		0x12000000,		/* behind the current block: extends */
-		0,
-	};
-	struct script script = { .backend.ops = &script_ops, .bases = bases };
-	struct hph_meta meta = { 0 };
-	struct hph_arena arena;
-	uintptr_t addr;
-
-	hph_arena_init(&arena, &script.backend, &meta, 4096);
-	arena.block_bytes = 32 * MIB;
-	ASSERT_EQ(0, hph_arena_grow(&arena, 30 * MIB, &addr));
-	EXPECT_EQ(0x40000000, addr);
-	ASSERT_EQ(0, hph_arena_grow(&arena, 20 * MIB, &addr));
-	EXPECT_EQ(0x42000000, script.hint);
-	EXPECT_EQ(0x40000000 + 30 * MIB, addr);
-	EXPECT_EQ(1, arena.nr_blocks);
-
-	ASSERT_EQ(0, hph_arena_grow(&arena, 16 * MIB, &addr));
-	EXPECT_EQ(0x10000000, addr);
-	EXPECT_EQ(14 * MIB, arena.stranded_bytes);
-	EXPECT_EQ(0x40000000 + 50 * MIB, arena.stranded);
-	EXPECT_EQ(0x10000000 + 16 * MIB, arena.growth.alloc);
-	EXPECT_EQ(0x40000000 + 50 * MIB, arena.growth.used);
-
-	arena.growth.alloc = 0x10000000 + 12 * MIB;
-	ASSERT_EQ(0, hph_arena_grow(&arena, 22 * MIB, &addr));
-	EXPECT_EQ(0x20200000, addr);
-	EXPECT_EQ(0, arena.stranded_bytes);
-	EXPECT_EQ(3, arena.nr_blocks);
-	EXPECT_EQ(0x10000000 + 12 * MIB, arena.growth.alloc);
-
-	ASSERT_EQ(0, hph_arena_grow(&arena, 40 * MIB, &addr));
-	EXPECT_EQ(0x10000000 + 12 * MIB, addr);
-	EXPECT_EQ(3, arena.nr_blocks);
-	EXPECT_EQ(-ENOMEM, hph_arena_grow(&arena, 1024 * MIB, &addr));
-	hph_meta_destroy(&meta);
 }
 
 TEST(sizes_are_parsed_exactly)

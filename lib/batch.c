@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/*
+ * A batch of units gets memory: attached to the backend, then committed one by one.
+ *
+ * They are BUSY, in no index, so that no zone's lock is held while the system works. A
+ * unit that the backend cannot give falls back to the second one, alone; when it
+ * is emptied it is detached, so that the next time the first backend is asked again.
+ */
+#include "batch.h"
+
+#include <string.h>
+
+#include "os.h"
+
+static struct hph_unit *get(const struct hpheap *heap, uintptr_t number)
+{
+	return hph_unitmap_get(&heap->map, number);
+}
+
+/* Puts units back, which have no memory, or none of their own. */
+void hph_batch_put_empty(struct hpheap *heap, struct hph_zone *zone, const struct hph_batch *batch)
+{
+	size_t i;
+
+	pthread_mutex_lock(&zone->lock);
+	for (i = 0; i < batch->reach; i++) {
+		if (get(heap, batch->first + i)->stale)
+			hph_purgeable_add(&zone->pages, batch->first + i, 1);
+		else
+			hph_pages_add_empty(&zone->pages, batch->first + i, 1);
+	}
+	atomic_fetch_sub(&heap->busy_units, batch->reach);
+	pthread_mutex_unlock(&zone->lock);
+}
+
+static int detach(struct hph_unit *unit)
+{
+	int error = unit->owner->ops->detach(unit->owner, hph_unit_addr(unit->number),
+					     HPHEAP_HUGE_SIZE);
+
+	if (!error) {
+		unit->owner = NULL;
+		unit->split = false;
+		unit->stale = false;
+	}
+	return error;
+}
+
+/* Attaches up to @units that are reserved, at least the first of them. */
+static int attach_to(struct hpheap *heap, struct hph_backend *backend, uintptr_t first,
+		     size_t units, int node)
+{
+	const struct hph_place place = node == HPHEAP_NODE_ANY ? heap->place :
+		(struct hph_place){ .placement = HPHEAP_PLACE_NODE, .node = (uint32_t)node };
+	int error, cancel;
+	size_t bytes, i;
+
+	cancel = hph_os_hold_cancel();
+	pthread_mutex_lock(&heap->grow);
+	error = backend->ops->attach(backend, hph_unit_addr(first), units << HPH_HUGE_SHIFT,
+				     &place, &bytes);
+	/* Under the lock, which fork() takes: the child must know whose they are. */
+	for (i = 0; !error && i < bytes >> HPH_HUGE_SHIFT; i++) {
+		struct hph_unit *unit = get(heap, first + i);
+
+		unit->owner = backend;
+		unit->divisible = backend->ops->thin;
+		unit->node = (int16_t)node;
+	}
+	pthread_mutex_unlock(&heap->grow);
+	hph_os_allow_cancel(cancel);
+	return error;
+}
+
+static int fall_back(struct hpheap *heap, struct hph_unit *unit, int node, int why)
+{
+	struct hph_zone *zone = &heap->zones[hph_unit_zone(unit)];
+
+	if (!heap->fallback)
+		return why;
+	pthread_mutex_lock(&zone->lock);
+	zone->fallback_errno = -why;
+	pthread_mutex_unlock(&zone->lock);
+	return attach_to(heap, heap->fallback, unit->number, 1, node);
+}
+
+/* Sees to it that the first of @units is attached, for @node. */
+static int attach(struct hpheap *heap, uintptr_t first, size_t units, int node)
+{
+	struct hph_unit *unit = get(heap, first);
+	size_t reserved;
+	int error;
+
+	if (unit->owner && unit->node != node) {
+		error = detach(unit);
+		if (error)
+			return error;
+	}
+	if (unit->owner)
+		return 0;
+	for (reserved = 1; reserved < units; reserved++)
+		if (get(heap, first + reserved)->owner)
+			break;
+	error = attach_to(heap, heap->backend, first, reserved, node);
+	return error ? fall_back(heap, unit, node, error) : 0;
+}
+
+static int commit(struct hpheap *heap, struct hph_unit *unit, int node)
+{
+	const uintptr_t addr = hph_unit_addr(unit->number);
+	int error = unit->owner->ops->commit(unit->owner, addr);
+
+	if (error && heap->fallback && unit->owner == heap->backend && !detach(unit)) {
+		error = fall_back(heap, unit, node, error);
+		if (!error)
+			error = heap->fallback->ops->commit(heap->fallback, addr);
+	}
+	/* The next one to try asks the first backend again. */
+	if (error && unit->owner && unit->owner == heap->fallback)
+		detach(unit);
+	if (!error) {
+		memset(unit->zero, unit->stale ? 0 : 0xff, sizeof(unit->zero));
+		unit->stale = false;
+	}
+	return error;
+}
+
+/*
+ * Gives all units of a batch their memory; if that fails, puts them back, and
+ * the charge for them goes.
+ */
+int hph_batch_fill(struct hpheap *heap, struct hph_zone *zone, const struct hph_batch *batch,
+		   int node)
+{
+	size_t i, bytes = 0;
+	int error = 0;
+
+	for (i = 0; i < batch->units; i++) {
+		error = attach(heap, batch->first + i, batch->reach - i, node);
+		if (!error)
+			error = commit(heap, get(heap, batch->first + i), node);
+		if (error)
+			break;
+	}
+	pthread_mutex_lock(&zone->lock);
+	zone->commits += i;
+	pthread_mutex_unlock(&zone->lock);
+	if (error) {
+		atomic_fetch_sub(&heap->held_units, batch->units - i);
+		hph_batch_put_empty(heap, zone, &(struct hph_batch){
+			.first = batch->first + i, .reach = batch->reach - i,
+		});
+		hph_put_emptied(heap, zone, batch->first, i, false, &bytes);
+	}
+	return error;
+}
+
+/* Counts a filled batch, and gives back what was attached only. Under the lock. */
+void hph_batch_account(struct hpheap *heap, struct hph_zone *zone, const struct hph_batch *batch)
+{
+	const size_t ahead = batch->reach - batch->units, fell = zone->fallback_units;
+
+	if (ahead)
+		hph_pages_add_empty(&zone->pages, batch->first + batch->units, ahead);
+	atomic_fetch_sub(&heap->busy_units, batch->reach);
+	hph_count_owners(heap, zone, batch->first, batch->units, true);
+	zone->fallbacks += zone->fallback_units - fell;
+	hph_note_committed(heap, batch->units);
+}

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifndef HPH_BATCH_H
+#define HPH_BATCH_H
+
+#include "heap.h"
+
+/* Units on their way. */
+struct hph_batch {
+	uintptr_t first;
+	size_t units;	/* to be filled */
+	size_t reach;	/* to be attached at the same time; they stay empty */
+};
+
+int hph_batch_fill(struct hpheap *heap, struct hph_zone *zone, const struct hph_batch *batch,
+		   int node);
+void hph_batch_account(struct hpheap *heap, struct hph_zone *zone, const struct hph_batch *batch);
+void hph_batch_put_empty(struct hpheap *heap, struct hph_zone *zone, const struct hph_batch *batch);
+
+#endif /* HPH_BATCH_H */

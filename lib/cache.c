@@ -1,0 +1,384 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/*
+ * Thread caches: spans without a lock.
+ *
+ * A span in a cache is in use as far as its zone knows; that no program holds it
+ * is written in its head's live[] alone. So taking one is: off the stack, write
+ * its size there; and giving one: see that its size stands there, write 0, onto
+ * the stack. No atomic read-modify-write, no fence, nothing that another
+ * thread's work would make slow. That path is in cache.h; here is what happens
+ * when a stack is empty or full.
+ *
+ * And yet others must get at a cache: to count exactly, to have its spans back
+ * when memory is short, to make it whole for a fork. They close it. The thread
+ * sets inside, then looks at closed; who closes sets closed, then looks at
+ * inside. Each needs its store to be seen before its load; the thread's fence is
+ * made by the other one, for it, with membarrier(2) (Linux 4.14), which has
+ * every running thread of the process execute one. The idea is that of biased
+ * locks (Kawachiya et al., "Lock reservation", OOPSLA 2002). Where membarrier() is
+ * refused there are no caches.
+ *
+ * What a stack may hold is granted: little at first, twice as much each time it
+ * was empty or full, up to a quarter of what the cache may hold in all. Where
+ * all of that is granted, the stack that has most gives half of it up. Large spans
+ * are held if all threads together hold no more of them than an eighth of the
+ * heap, or 32 MiB.
+ *
+ * What a full stack has too many goes to the depot, a cache of the zone itself, and who
+ * finds a stack empty looks there first: where one thread allocates and another frees,
+ * the spans go round without the page allocator. (Bonwick and Adams, "Magazines and
+ * Vmem", USENIX 2001.)
+ *
+ * A span goes back to the zone it is from, whichever thread frees it; a cache
+ * holds spans of one zone only, that of the node its thread was last seen on. And it
+ * goes back if its unit is far emptier than the others (bins.c): a span that is used
+ * again and again where it happens to lie would keep that from becoming empty.
+ *
+ * C1 A cache is changed by its owner while inside and not closed, or by who
+ *    holds the heap's grow lock and has closed it; a depot under its zone's lock, by
+ *    who is inside a cache or has closed all of them.
+ * C2 count <= most in each stack; granted is the sum of most times its pages,
+ *    and at most HPH_CACHE_PAGES.
+ * C3 large_pages is the sum over the large ones, at most large_most; the heap's
+ *    large_granted is the sum of large_most over its caches.
+ * C4 recent's address, live and unit belong together, and are its owner's to change: what
+ *    is known of a unit stays where it is for good, so live[] and the unit's tag tell at
+ *    any time what begins there, as they do for any other address.
+ */
+#include "cache.h"
+
+#include <string.h>
+
+#include "os.h"
+
+#define LARGE_SHARE	8			/* of the heap's memory */
+#define LARGE_LEAST	((size_t)16 * HPH_UNIT_PAGES)	/* heap pages, for small heaps */
+
+_Static_assert(HPH_CACHE_PAGES / 4 >= HPH_SMALL_PAGES, "a stack holds one of each size");
+
+/* Gives back to the zone all but @keep spans of a stack, the oldest first. Under its lock. */
+static void give_back(struct hph_cache *cache, size_t pages, unsigned int keep)
+{
+	struct hph_stack *stack = &cache->stacks[pages];
+	struct hph_cached *spans = cache->small[pages];
+	unsigned int i, given;
+
+	if (stack->count <= keep)
+		return;
+	given = stack->count - keep;
+	hph_pages_free_cached(&cache->zone->pages, spans, given, (unsigned int)pages);
+	for (i = 0; i < keep; i++)
+		spans[i] = spans[given + i];
+	stack->count = keep;
+}
+
+static void give_back_large(const struct hpheap *heap, struct hph_cache *cache, unsigned int keep)
+{
+	unsigned int i, given;
+
+	if (cache->nr_large <= keep)
+		return;
+	given = cache->nr_large - keep;
+	for (i = 0; i < given; i++) {
+		hph_pages_free(&cache->zone->pages, &(struct hph_found){
+			.unit = hph_unitmap_get(&heap->map, hph_unit_of(cache->large[i].addr)),
+			.page = hph_page_in_unit(cache->large[i].addr),
+			.pages = cache->large_size[i],
+		});
+		cache->large_pages -= cache->large_size[i];
+	}
+	for (i = 0; i < keep; i++) {
+		cache->large[i] = cache->large[given + i];
+		cache->large_size[i] = cache->large_size[given + i];
+	}
+	cache->nr_large = keep;
+}
+
+/* All goes back, and what was granted with it. Under the zone's lock. */
+void hph_cache_empty(struct hpheap *heap, struct hph_cache *cache)
+{
+	size_t pages;
+
+	if (cache->recent_pages)
+		hph_pages_free_cached(&cache->zone->pages, &cache->recent, 1, cache->recent_pages);
+	cache->recent_pages = 0;
+	for (pages = 1; pages <= HPH_SMALL_PAGES; pages++) {
+		give_back(cache, pages, 0);
+		cache->granted -= cache->stacks[pages].most * pages;
+		cache->stacks[pages].most = 0;
+	}
+	give_back_large(heap, cache, 0);
+	atomic_fetch_sub(&heap->large_granted, cache->large_most);
+	cache->large_most = 0;
+}
+
+/* The same, taking the lock. */
+void hph_cache_empty_locked(struct hpheap *heap, struct hph_cache *cache)
+{
+	pthread_mutex_lock(&cache->zone->lock);
+	hph_cache_empty(heap, cache);
+	pthread_mutex_unlock(&cache->zone->lock);
+}
+
+/* The cache serves the node its thread is on. */
+static void move_here(struct hpheap *heap, struct hph_cache *cache)
+{
+	struct hph_zone *zone = hph_zone_here(heap);
+
+	if (zone == cache->zone)
+		return;
+	hph_cache_empty_locked(heap, cache);
+	hph_cache_serve(cache, zone);
+}
+
+/* So many of a size at most, where nothing else is granted. */
+static unsigned int most_of(size_t pages)
+{
+	const size_t most = HPH_CACHE_PAGES / 4 / pages;
+
+	return most < HPH_CACHE_SMALL ? (unsigned int)most : HPH_CACHE_SMALL;
+}
+
+/* The stack with most granted, but for @except, gives half of that up. */
+static bool take_grant(struct hph_cache *cache, size_t except)
+{
+	struct hph_stack *stack;
+	size_t pages, fattest = 0, most = 0;
+
+	for (pages = 1; pages <= HPH_SMALL_PAGES; pages++) {
+		if (pages != except && cache->stacks[pages].most * pages > most) {
+			most = cache->stacks[pages].most * pages;
+			fattest = pages;
+		}
+	}
+	if (!most)
+		return false;
+	stack = &cache->stacks[fattest];
+	give_back(cache, fattest, stack->most / 2);
+	cache->granted -= (stack->most - stack->most / 2) * fattest;
+	stack->most /= 2;
+	return true;
+}
+
+/* Grants a stack twice what it has; false: not to be had. Under the zone's lock. */
+static bool grant(struct hph_cache *cache, size_t pages)
+{
+	struct hph_stack *stack = &cache->stacks[pages];
+	const unsigned int limit = most_of(pages);
+	const unsigned int wanted = stack->most ? 2 * stack->most : 1;
+	const unsigned int more = (wanted < limit ? wanted : limit) - stack->most;
+
+	while (cache->granted + more * pages > HPH_CACHE_PAGES)
+		if (!take_grant(cache, pages))
+			return false;
+	stack->most += more;
+	cache->granted += more * pages;
+	return more != 0;
+}
+
+static bool grant_large(struct hpheap *heap, struct hph_cache *cache, size_t pages)
+{
+	const size_t held = atomic_load(&heap->held_units) * HPH_UNIT_PAGES / LARGE_SHARE;
+	const size_t limit = held > LARGE_LEAST ? held : LARGE_LEAST;
+	const size_t more = cache->large_pages + pages - cache->large_most;
+	size_t granted = atomic_load(&heap->large_granted);
+
+	if (cache->large_pages + pages > HPH_CACHE_LARGE_PAGES)
+		return false;
+	do {
+		if (granted > limit || more > limit - granted)
+			return false;
+	} while (!atomic_compare_exchange_weak(&heap->large_granted, &granted, granted + more));
+	cache->large_most += more;
+	return true;
+}
+
+/* Brings to the top of its stack a span that is aligned, the newest; false: there is none. */
+static bool dig(struct hph_cached *spans, unsigned int count, size_t align)
+{
+	unsigned int i = count;
+
+	while (i-- > 0) {
+		const struct hph_cached span = spans[i];
+
+		if (hph_page_of(span.addr) & (align - 1))
+			continue;
+		spans[i] = spans[count - 1];
+		spans[count - 1] = span;
+		return true;
+	}
+	return false;
+}
+
+/* To its stack if that has room: there it is looked for. */
+static void settle_recent(struct hph_cache *cache)
+{
+	struct hph_stack *stack = &cache->stacks[cache->recent_pages];
+
+	if (!cache->recent_pages || stack->count == stack->most)
+		return;
+	cache->small[cache->recent_pages][stack->count++] = cache->recent;
+	cache->recent_pages = 0;
+}
+
+/* Spans of a size, from the top of one stack onto another that has room for so many. */
+static void move(struct hph_cache *to, struct hph_cache *from, size_t pages, unsigned int count)
+{
+	struct hph_stack *source = &from->stacks[pages], *target = &to->stacks[pages];
+
+	source->count -= count;
+	memcpy(&to->small[pages][target->count], &from->small[pages][source->count],
+	       count * sizeof(to->small[0][0]));
+	target->count += count;
+}
+
+/* Makes room in a full stack: half goes to the depot, or home if that has no room for it. */
+static void hand_on(struct hph_cache *cache, size_t pages)
+{
+	struct hph_cache *depot = cache->zone->depot;
+	const struct hph_stack *there = &depot->stacks[pages];
+	const unsigned int keep = cache->stacks[pages].most / 2;
+	const unsigned int given = cache->stacks[pages].count - keep;
+
+	while (there->most - there->count < given && there->most < most_of(pages))
+		if (!grant(depot, pages))
+			break;
+	if (there->most - there->count >= given)
+		move(depot, cache, pages, given);
+	else
+		give_back(cache, pages, keep);
+}
+
+/* Fetches spans of a size of which there are none: half of what may be here, one at least. */
+static void fetch(struct hph_cache *cache, size_t pages)
+{
+	struct hph_cache *depot = cache->zone->depot;
+	struct hph_stack *stack = &cache->stacks[pages];
+	/* Threads begin at different quarters of a unit: live[] of each is a cache line. */
+	const unsigned int from = cache->number % 4 * (HPH_UNIT_PAGES / 4);
+	unsigned int ready, wanted;
+
+	pthread_mutex_lock(&cache->zone->lock);
+	grant(cache, pages);
+	wanted = stack->most / 2 + 1;
+	ready = depot->stacks[pages].count;
+	if (ready)
+		move(cache, depot, pages, ready < wanted ? ready : wanted);
+	else
+		stack->count = hph_pages_refill(&cache->zone->pages, (unsigned int)pages, from,
+						cache->small[pages], wanted);
+	pthread_mutex_unlock(&cache->zone->lock);
+}
+
+/**
+ * hph_cache_refill() - a small span by way of the thread's cache
+ *
+ * Return: its address; 0: its zone has none, or there is no cache.
+ */
+uintptr_t hph_cache_refill(struct hpheap *heap, const struct hph_want *want, bool *zero)
+{
+	struct hph_cache *cache = hph_cache_of(heap);
+	struct hph_stack *stack;
+	uintptr_t addr = 0;
+
+	if (!cache)
+		cache = hph_cache_join(heap);
+	if (!cache || !hph_cache_enter(cache))
+		return 0;
+	stack = &cache->stacks[want->pages];
+	move_here(heap, cache);
+	settle_recent(cache);
+	if (!stack->count && want->align == 1)
+		fetch(cache, want->pages);
+	if (want->align == 1 ? stack->count != 0 :
+	    dig(cache->small[want->pages], stack->count, want->align))
+		addr = hph_cached_out(&cache->small[want->pages][--stack->count], want->pages,
+				      zero);
+	hph_cache_exit(cache);
+	return addr;
+}
+
+/* For @pages more, at the price of what is in the cache. Under the zone's lock. */
+static bool make_room(struct hpheap *heap, struct hph_cache *cache, size_t pages)
+{
+	if (pages <= HPH_SMALL_PAGES) {
+		const struct hph_stack *stack = &cache->stacks[pages];
+
+		if (stack->count < stack->most)
+			return true;
+		grant(cache, pages);
+		if (stack->count == stack->most)
+			hand_on(cache, pages);
+		return stack->count < stack->most;
+	}
+	while (cache->nr_large == HPH_CACHE_LARGE ||
+	       (cache->large_pages + pages > cache->large_most &&
+		!grant_large(heap, cache, pages))) {
+		if (!cache->nr_large)
+			return false;
+		give_back_large(heap, cache, cache->nr_large - 1);
+	}
+	return true;
+}
+
+static bool push(struct hph_cache *cache, size_t pages, struct hph_unit *unit, uintptr_t addr)
+{
+	_Atomic uint8_t *live = &unit->live[hph_page_in_unit(addr)];
+
+	return pages <= HPH_SMALL_PAGES ? hph_cache_push(cache, pages, unit, live, addr) :
+					  hph_cache_push_large(cache, pages, live, addr);
+}
+
+static bool push_after_all(struct hpheap *heap, struct hph_cache *cache, size_t pages,
+			   struct hph_unit *unit, uintptr_t addr)
+{
+	bool room;
+
+	pthread_mutex_lock(&cache->zone->lock);
+	room = make_room(heap, cache, pages);
+	pthread_mutex_unlock(&cache->zone->lock);
+	return room && push(cache, pages, unit, addr);
+}
+
+/**
+ * hph_cache_give() - give a live span to the thread's cache, and make room for it there
+ *
+ * Return: false when it is none of the cache's zone, or there is no cache, or no room.
+ */
+bool hph_cache_give(struct hpheap *heap, struct hph_unit *unit, size_t pages, uintptr_t addr)
+{
+	struct hph_cache *cache = hph_cache_of(heap);
+	bool given;
+
+	if (!cache)
+		cache = hph_cache_join(heap);
+	if (!cache || !hph_cache_enter(cache))
+		return false;
+	given = hph_unit_raw_tag(unit) == cache->used_tag &&
+		(push(cache, pages, unit, addr) ||
+		 push_after_all(heap, cache, pages, unit, addr));
+	hph_cache_exit(cache);
+	return given;
+}
+
+/**
+ * hph_cache_flush() - give back to its zone what the thread's cache and the depot hold
+ *
+ * Return: whether there was anything.
+ */
+bool hph_cache_flush(struct hpheap *heap)
+{
+	struct hph_cache *cache = hph_cache_of(heap);
+	bool any;
+
+	if (!cache || !hph_cache_enter(cache))
+		return false;
+	pthread_mutex_lock(&cache->zone->lock);
+	any = cache->recent_pages || cache->granted || cache->nr_large ||
+	      cache->zone->depot->granted;
+	hph_cache_empty(heap, cache);
+	hph_cache_empty(heap, cache->zone->depot);
+	pthread_mutex_unlock(&cache->zone->lock);
+	hph_cache_exit(cache);
+	return any;
+}

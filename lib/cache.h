@@ -1,0 +1,291 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifndef HPH_CACHE_H
+#define HPH_CACHE_H
+
+#include "heap.h"
+
+/* Small spans of one size in one cache, and large ones in all. */
+#define HPH_CACHE_SMALL	32
+#define HPH_CACHE_LARGE	4
+
+/* Heap pages of small spans in one cache: a huge unit's worth. */
+#define HPH_CACHE_PAGES	HPH_UNIT_PAGES
+
+/* Heap pages of large spans in one cache: if the heap can spare so many. */
+#define HPH_CACHE_LARGE_PAGES	((size_t)8 * HPH_UNIT_PAGES)
+
+#define HPH_CACHE_SLOTS	8	/* heaps whose cache a thread finds at once */
+
+/* Of small spans of one size. */
+struct hph_stack {
+	uint32_t count;
+	uint32_t most;	/* so many may be here now; it is granted while there is demand */
+};
+
+/* The spans that one thread holds ready for itself, of one heap. */
+struct hph_cache {
+	/*
+	 * The thread says in one that it is inside, whoever wants the cache in the
+	 * other that it is closed: see cache.c.
+	 */
+	_Atomic bool inside;
+	_Atomic bool closed;
+	uint16_t used_tag;	/* of the units whose spans may be here: zone, and USED */
+	/*
+	 * The small span that was freed last, before any stack: where a program frees
+	 * one and takes the next, one operation need not wait for the other's count.
+	 * Where it frees that one again, it need not be looked up: what is known of it
+	 * stays, though the program has it (C4).
+	 */
+	uint32_t recent_pages;	/* 0: it is not here */
+	struct hph_cached recent;
+	const struct hph_unit *recent_unit;
+	uint32_t nr_large;
+	size_t large_pages;
+	size_t large_most;	/* granted, as most is */
+	size_t large_size[HPH_CACHE_LARGE];
+	struct hph_cached large[HPH_CACHE_LARGE];
+	struct hph_stack stacks[HPH_SMALL_PAGES + 1]; /* by pages; [0] stays empty */
+	struct hph_cached small[HPH_SMALL_PAGES + 1][HPH_CACHE_SMALL];
+
+	const void *owner;	/* the thread; NULL: it has ended; the zone: its depot */
+	struct hph_cache *next;	/* of the heap's, which has them for good */
+	struct hph_zone *zone;	/* where all spans in it are from */
+	unsigned int number;	/* among the heap's */
+	size_t granted;		/* pages: the sum of what stacks may hold */
+	uint64_t look;		/* as the scavenger saw it last */
+};
+
+/* A heap's id is never used again, and never 0: that slot is empty. */
+struct hph_slot {
+	uint64_t heap;
+	struct hph_cache *cache;	/* there, where a heap is */
+};
+
+/* What a thread knows of its caches. */
+struct hph_thread {
+	struct hph_slot slots[HPH_CACHE_SLOTS];
+	bool known;	/* to the key whose destructor gives the caches up */
+	bool ended;	/* they were given up: what comes now does without */
+};
+
+extern _Thread_local struct hph_thread hph_thread;
+
+/* cache.c: the calling thread's */
+uintptr_t hph_cache_refill(struct hpheap *heap, const struct hph_want *want, bool *zero);
+bool hph_cache_give(struct hpheap *heap, struct hph_unit *unit, size_t pages, uintptr_t addr);
+bool hph_cache_flush(struct hpheap *heap);
+
+/* cache.c: any that is closed, or the caller's */
+void hph_cache_empty(struct hpheap *heap, struct hph_cache *cache);
+void hph_cache_empty_locked(struct hpheap *heap, struct hph_cache *cache);
+
+/* caches.c */
+void hph_caches_prepare(void);
+void hph_cache_serve(struct hph_cache *cache, struct hph_zone *zone);
+struct hph_cache *hph_cache_make_depot(struct hpheap *heap, struct hph_zone *zone);
+struct hph_cache *hph_cache_join(struct hpheap *heap);
+
+/* For all caches of a heap, under its grow lock. */
+void hph_caches_close(struct hpheap *heap);
+void hph_caches_open(struct hpheap *heap);
+void hph_caches_count(const struct hpheap *heap, size_t *spans, size_t *pages);
+void hph_caches_after_fork(struct hpheap *heap);
+
+/* Takes the grow lock itself: gives back to the zones what all caches hold. */
+void hph_caches_drain(struct hpheap *heap);
+void hph_caches_drain_idle(struct hpheap *heap);
+
+/* Where a thread keeps its cache of a heap of this id: so many bytes into the slots. */
+static inline size_t hph_cache_slot(uint64_t id)
+{
+	return id % HPH_CACHE_SLOTS * sizeof(struct hph_slot);
+}
+
+/* The calling thread's cache, or NULL. */
+static inline struct hph_cache *hph_cache_of(const struct hpheap *heap)
+{
+	const struct hph_slot *slot =
+		(struct hph_slot *)((char *)hph_thread.slots + heap->cache_slot);
+
+	if (__builtin_expect(slot->heap != heap->id, 0))
+		return NULL;
+	if (!slot->cache)
+		__builtin_unreachable();
+	return slot->cache;
+}
+
+/* False: it is closed. */
+static inline bool hph_cache_enter(struct hph_cache *cache)
+{
+	atomic_store_explicit(&cache->inside, true, memory_order_relaxed);
+	atomic_signal_fence(memory_order_seq_cst);
+	if (__builtin_expect(!atomic_load_explicit(&cache->closed, memory_order_acquire), 1))
+		return true;
+	atomic_store_explicit(&cache->inside, false, memory_order_release);
+	return false;
+}
+
+static inline void hph_cache_exit(struct hph_cache *cache)
+{
+	atomic_store_explicit(&cache->inside, false, memory_order_release);
+}
+
+/* A span goes from the cache to the program. */
+static inline uintptr_t hph_cached_out(const struct hph_cached *cached, size_t pages, bool *zero)
+{
+	const uintptr_t addr = cached->addr & ~(uintptr_t)HPH_CACHED_ZERO;
+
+	*zero = cached->addr & HPH_CACHED_ZERO;
+	atomic_store_explicit(cached->live, (uint8_t)hph_live_code(hph_page_in_unit(addr), pages),
+			      memory_order_relaxed);
+	return addr;
+}
+
+/* And back; it has been seen that it is live. */
+static inline void hph_cached_in(struct hph_cached *cached, _Atomic uint8_t *live, uintptr_t addr)
+{
+	atomic_store_explicit(live, 0, memory_order_relaxed);
+	cached->addr = addr;
+	cached->live = live;
+}
+
+/**
+ * hph_cache_take_small() - a small span of any alignment from the thread's cache
+ *
+ * Return: its address; 0: there is none, or no cache.
+ */
+static inline uintptr_t hph_cache_take_small(const struct hpheap *heap, size_t pages, bool *zero)
+{
+	struct hph_cache *cache = hph_cache_of(heap);
+	struct hph_stack *stack;
+	uintptr_t addr = 0;
+
+	if (!cache || !hph_cache_enter(cache))
+		return 0;
+	stack = &cache->stacks[pages];
+	if (__builtin_expect(cache->recent_pages == pages, 1)) {
+		cache->recent_pages = 0;
+		addr = hph_cached_out(&cache->recent, pages, zero);
+	} else if (stack->count) {
+		addr = hph_cached_out(&cache->small[pages][--stack->count], pages, zero);
+	}
+	hph_cache_exit(cache);
+	return addr;
+}
+
+/* The same for a large one. */
+static inline uintptr_t hph_cache_take_large(const struct hpheap *heap, size_t pages, bool *zero)
+{
+	struct hph_cache *cache = hph_cache_of(heap);
+	uintptr_t addr = 0;
+	uint32_t i, last;
+
+	if (!cache || !hph_cache_enter(cache))
+		return 0;
+	for (i = cache->nr_large; i-- > 0;) {
+		if (cache->large_size[i] != pages)
+			continue;
+		addr = hph_cached_out(&cache->large[i], pages, zero);
+		last = --cache->nr_large;
+		cache->large_pages -= pages;
+		if (i == last)	/* The copy would have to wait for its two halves. */
+			break;
+		cache->large[i] = cache->large[last];
+		cache->large_size[i] = cache->large_size[last];
+		break;
+	}
+	hph_cache_exit(cache);
+	return addr;
+}
+
+/* A small one has room if none was freed since the last was taken, or its stack has. */
+static inline bool hph_cache_push(struct hph_cache *cache, size_t pages,
+				  const struct hph_unit *unit, _Atomic uint8_t *live,
+				  uintptr_t addr)
+{
+	struct hph_stack *stack = &cache->stacks[pages];
+
+	if (__builtin_expect(!cache->recent_pages, 1)) {
+		cache->recent_pages = (uint32_t)pages;
+		cache->recent_unit = unit;
+		hph_cached_in(&cache->recent, live, addr);
+		return true;
+	}
+	if (stack->count == stack->most)
+		return false;
+	hph_cached_in(&cache->small[pages][stack->count++], live, addr);
+	return true;
+}
+
+static inline bool hph_cache_push_large(struct hph_cache *cache, size_t pages,
+					_Atomic uint8_t *live, uintptr_t addr)
+{
+	if (cache->nr_large == HPH_CACHE_LARGE || cache->large_pages + pages > cache->large_most)
+		return false;
+	cache->large_size[cache->nr_large] = pages;
+	hph_cached_in(&cache->large[cache->nr_large++], live, addr);
+	cache->large_pages += pages;
+	return true;
+}
+
+/**
+ * hph_cache_give_again() - give the span at cache->recent's address to a thread's cache
+ *
+ * Return: false when no small span lives there, it is none of the cache's zone, or there
+ * is no room.
+ */
+static inline bool hph_cache_give_again(struct hph_cache *cache)
+{
+	_Atomic uint8_t *live = cache->recent.live;
+	const unsigned int pages = atomic_load_explicit(live, memory_order_relaxed);
+	bool given = false;
+
+	if (pages - 1 >= HPH_SMALL_PAGES || !hph_cache_enter(cache))
+		return false;
+	if (__builtin_expect(hph_unit_raw_tag(cache->recent_unit) == cache->used_tag &&
+			     !cache->recent_pages, 1)) {
+		cache->recent_pages = pages;
+		atomic_store_explicit(live, 0, memory_order_relaxed);
+		given = true;
+	}
+	hph_cache_exit(cache);
+	return given;
+}
+
+/**
+ * hph_cache_give_small() - give a live small span to a thread's cache
+ * @unit: that it begins in
+ * @live: of its head
+ * @pages: of it
+ *
+ * Return: false when it is none of the cache's zone, or there is no room.
+ */
+static inline bool hph_cache_give_small(struct hph_cache *cache, const struct hph_unit *unit,
+					_Atomic uint8_t *live, unsigned int pages, uintptr_t addr)
+{
+	bool given = false;
+
+	if (!hph_cache_enter(cache))
+		return false;
+	if (__builtin_expect(hph_unit_raw_tag(unit) == cache->used_tag, 1))
+		given = hph_cache_push(cache, pages, unit, live, addr);
+	hph_cache_exit(cache);
+	return given;
+}
+
+/* The same for a large one. */
+static inline bool hph_cache_give_large(struct hph_cache *cache, const struct hph_unit *unit,
+					_Atomic uint8_t *live, size_t pages, uintptr_t addr)
+{
+	bool given = false;
+
+	if (!hph_cache_enter(cache))
+		return false;
+	if (hph_unit_raw_tag(unit) == cache->used_tag)
+		given = hph_cache_push_large(cache, pages, live, addr);
+	hph_cache_exit(cache);
+	return given;
+}
+
+#endif /* HPH_CACHE_H */

@@ -1,0 +1,244 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/*
+ * Thin units: some of their free pages are away, given back to the system.
+ *
+ * A page away is not free: a span there would fault on its first touch, in the
+ * program's thread. It becomes free again when it has been brought back. A thin unit
+ * is no huge page, whatever it was; so all that goes, goes at once, and all of it
+ * comes back at once, after which the unit can be huge.
+ *
+ * Only whole base pages can go: where they are larger than heap pages, a free run
+ * is rounded inward to their borders.
+ *
+ * A thin unit without a span is broken: it does not count as a free huge unit,
+ * and no run of free units goes on through it, before it has been emptied and
+ * filled anew.
+ *
+ * The system is called without the zone's lock. Meanwhile the unit is thinning:
+ * its away pages are nobody else's, and all else in it goes on as ever.
+ */
+#include <string.h>
+
+#include "pagealloc.h"
+
+/* Thin units that are tried for a span before a whole one is filled. */
+#define THIN_TRIES	64
+
+/* The load is back when one part of so many is in use more than when units were thinned. */
+#define BACK_SHARE	4
+
+/* Units of a bin that are looked at for a sparse one. */
+#define SPARSE_TRIES	64
+
+enum { NEXT, PREVIOUS };
+
+static void list_add(struct hph_pages *pages, struct hph_unit *unit)
+{
+	unit->broken[NEXT] = pages->thin;
+	unit->broken[PREVIOUS] = NULL;
+	if (pages->thin)
+		pages->thin->broken[PREVIOUS] = unit;
+	pages->thin = unit;
+}
+
+static void list_remove(struct hph_pages *pages, struct hph_unit *unit)
+{
+	if (unit->broken[NEXT])
+		unit->broken[NEXT]->broken[PREVIOUS] = unit->broken[PREVIOUS];
+	if (unit->broken[PREVIOUS])
+		unit->broken[PREVIOUS]->broken[NEXT] = unit->broken[NEXT];
+	else
+		pages->thin = unit->broken[NEXT];
+}
+
+/* The free pages of whole base pages of @group heap pages; returns how many. */
+static unsigned int whole_base_pages(const struct hph_unit *unit, unsigned int group,
+				     hph_pagemap away)
+{
+	unsigned int first, end = 0, nr = 0;
+	hph_pagemap taken;
+
+	hph_unit_taken(unit, taken);
+	memset(away, 0, sizeof(hph_pagemap));
+	for (;;) {
+		first = hph_map_next(taken, end, false);
+		end = hph_map_next(taken, first, true);
+		if (first == HPH_UNIT_PAGES)
+			return nr;
+		first = (unsigned int)hph_round_up(first, group);
+		if (first < hph_round_down(end, group)) {
+			const unsigned int pages = (unsigned int)hph_round_down(end, group) - first;
+
+			hph_map_set(away, first, pages);
+			nr += pages;
+		}
+	}
+}
+
+static bool is_at_rest(const struct hph_pages *pages, const struct hph_unit *unit,
+		       const struct hph_sparse *sparse)
+{
+	const uint16_t unchanged = (uint16_t)(pages->window - unit->changed);
+	const uint16_t whole = (uint16_t)(pages->window - unit->thinned);
+
+	return unchanged >= sparse->idle && (unit->thinned == HPH_NEVER || whole >= sparse->rested);
+}
+
+/**
+ * hph_pages_sparsest() - a used unit that can be thinned
+ *
+ * The one with the longest free run, of the first units of each bin: those of the
+ * others that come to be the first are found by the next call.
+ */
+struct hph_unit *hph_pages_sparsest(const struct hph_pages *pages, const struct hph_sparse *sparse)
+{
+	unsigned int length = HPH_UNIT_PAGES, density, tries;
+	struct hph_unit *unit;
+	hph_pagemap away;
+
+	while (length > sparse->group) {
+		length = hph_map_last(pages->lengths, length - 1, true);
+		if (length == HPH_UNIT_PAGES)
+			return NULL;
+		for (density = 0; density < HPH_DENSITIES; density++) {
+			unit = pages->bins[length][density];
+			for (tries = SPARSE_TRIES; unit && tries; tries--, unit = unit->link[NEXT])
+				if (unit->nr_used <= sparse->most_used && unit->divisible &&
+				    !unit->thinning && is_at_rest(pages, unit, sparse) &&
+				    whole_base_pages(unit, sparse->group, away))
+					return unit;
+		}
+	}
+	return NULL;
+}
+
+/**
+ * hph_pages_thin() - take out of a used unit what can be given back of it
+ * @group: heap pages in a base page, at least 1
+ * @away: out: those pages
+ *
+ * Return: how many; if any, the unit is thinning until hph_pages_thicken().
+ */
+unsigned int hph_pages_thin(struct hph_pages *pages, struct hph_unit *unit, unsigned int group,
+			    hph_pagemap away)
+{
+	const unsigned int nr = whole_base_pages(unit, group, away);
+	unsigned int word;
+
+	if (!nr)
+		return 0;
+	hph_pages_unfile(pages, unit);
+	if (!unit->nr_away)
+		list_add(pages, unit);
+	for (word = 0; word < HPH_UNIT_WORDS; word++)
+		unit->away[word] |= away[word];
+	unit->nr_away = (uint16_t)(unit->nr_away + nr);
+	pages->away_pages += nr;
+	pages->thin_used = pages->used_pages;
+	unit->thinning = true;
+	unit->thinned = pages->window;
+	hph_pages_file(pages, unit);
+	return nr;
+}
+
+/**
+ * hph_pages_thicken() - the system is done with a thinning unit
+ * @back: pages that are not away any more; they are zero
+ */
+void hph_pages_thicken(struct hph_pages *pages, struct hph_unit *unit, const hph_pagemap back)
+{
+	const bool listed = unit->nr_away;
+	unsigned int word, nr = 0;
+
+	hph_pages_unfile(pages, unit);
+	for (word = 0; word < HPH_UNIT_WORDS; word++) {
+		unit->away[word] &= ~back[word];
+		unit->zero[word] |= back[word];
+		nr += (unsigned int)__builtin_popcountll(back[word]);
+	}
+	unit->nr_away = (uint16_t)(unit->nr_away - nr);
+	pages->away_pages -= nr;
+	unit->thinning = false;
+	if (listed && !unit->nr_away)
+		list_remove(pages, unit);
+	if (unit->nr_used) {
+		hph_pages_file(pages, unit);
+		return;
+	}
+	hph_pages_unuse_unit(pages, unit);
+	if (unit->nr_away)
+		hph_pages_break(pages, unit);
+	else
+		hph_pages_join(pages, unit->number, 1);
+}
+
+/*
+ * A thin unit that has room for a span if all of it comes back; it is thinning
+ * then. NULL: none of those that were tried.
+ */
+struct hph_unit *hph_pages_thin_fit(struct hph_pages *pages, const struct hph_want *want)
+{
+	unsigned int tries = THIN_TRIES;
+	struct hph_unit *unit;
+
+	if (want->pages >= HPH_UNIT_PAGES || want->align > HPH_UNIT_PAGES)
+		return NULL;
+	for (unit = pages->thin; unit && tries; unit = unit->broken[NEXT], tries--) {
+		if (unit->thinning || hph_map_find(unit->used, (unsigned int)want->pages,
+						   (unsigned int)want->align, 0) == HPH_UNIT_PAGES)
+			continue;
+		unit->thinning = true;
+		return unit;
+	}
+	return NULL;
+}
+
+/*
+ * A thin unit, the one that was thinned last first, when a quarter more is in use than
+ * then: the load is back. It is thinning then.
+ */
+struct hph_unit *hph_pages_thin_back(struct hph_pages *pages)
+{
+	struct hph_unit *unit = pages->thin;
+
+	if (pages->used_pages < pages->thin_used + pages->thin_used / BACK_SHARE)
+		return NULL;
+	while (unit && unit->thinning)
+		unit = unit->broken[NEXT];
+	if (unit)
+		unit->thinning = true;
+	return unit;
+}
+
+/* A thin unit has lost its last span. */
+void hph_pages_break(struct hph_pages *pages, struct hph_unit *unit)
+{
+	list_remove(pages, unit);
+	hph_runs_adjoin(&pages->free, unit);	/* its free pages are out of their reach */
+	hph_runs_add(&pages->broken, unit->number, 1);
+}
+
+/*
+ * The highest broken units, at most so many in a row; BUSY, to be emptied whole. They
+ * know still what is away, in case that fails.
+ */
+size_t hph_pages_take_last_broken(struct hph_pages *pages, size_t units, uintptr_t *first)
+{
+	uintptr_t number;
+
+	units = hph_runs_take_last(&pages->broken, units, first);
+	if (!units)
+		return 0;
+	for (number = *first; number < *first + units; number++)
+		pages->away_pages -= hph_unitmap_get(pages->map, number)->nr_away;
+	pages->memory_units -= units;
+	return units;
+}
+
+/* It failed. */
+void hph_pages_put_broken(struct hph_pages *pages, struct hph_unit *unit)
+{
+	hph_runs_add(&pages->broken, unit->number, 1);
+	pages->away_pages += unit->nr_away;
+	pages->memory_units++;
+}

@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * What a child of fork() has of a heap whose memory is the device's: nothing of that, but
+ * a heap that works, which says so. On the tests' own device: see fake_device.h.
+ */
+#include "kselftest_harness.h"
+#include "fake_device.h"
+
+static struct hpheap *lost_heap;
+static char *lost_span;
+static struct walk child_walk;
+
+static int without_device(void *arg)
+{
+	struct hpheap_stats stats = stats_of(lost_heap);
+	char *span;
+
+	if (!touch(lost_span) || !touch(lost_span + 3 * UNIT - 1))
+		return 1;
+	if (stats.device_bytes || stats.used_bytes)
+		return 2;
+	if (stats.used_bytes + stats.free_bytes != stats.committed_bytes)
+		return 3;
+	if (take_walk(lost_heap, &child_walk) || child_walk.spans != 1)
+		return 7;
+	span = hpheap_span_alloc(lost_heap, 2 * UNIT, 0, HPHEAP_SPAN_ZERO);
+	if (!span || !is_zero(span, 2 * UNIT))
+		return 4;
+	memset(span, 9, 2 * UNIT);
+	if (take_walk(lost_heap, &child_walk) || child_walk.spans != 2 ||
+	    child_walk.bytes[HPHEAP_REGION_LOST] != 3 * UNIT + PAGE)
+		return 8;
+	hpheap_span_free(lost_heap, lost_span);
+	hpheap_span_free(lost_heap, span);
+	hpheap_scavenge(lost_heap, SIZE_MAX);
+	stats = stats_of(lost_heap);
+	if (stats.committed_bytes || stats.spans)
+		return 5;
+	/* The addresses of what was lost serve again. */
+	span = hpheap_span_alloc(lost_heap, 6 * UNIT, 0, HPHEAP_SPAN_ZERO);
+	if (!span || !is_zero(span, 6 * UNIT))
+		return 6;
+	return arg ? in_child(arg, NULL) : 0;
+}
+
+static int still_without(void *arg)
+{
+	(void)arg;
+	hpheap_destroy(lost_heap);
+	return 0;
+}
+
+/* CREATE asks for that; memfd cannot, so the test does it for the module. */
+TEST_F(fake_device, does_not_go_to_children_and_their_heap_goes_on)
+{
+	lost_heap = self->heap;
+	ASSERT_EQ(0, hpheap_reserve(self->heap, 8 * UNIT, HPHEAP_NODE_ANY));
+	lost_span = hpheap_span_alloc(self->heap, 3 * UNIT + PAGE, UNIT, 0);
+	ASSERT_NE(NULL, lost_span);
+	memset(lost_span, 5, 3 * UNIT + PAGE);
+	EXPECT_EQ(0, in_child(without_device, still_without));
+	EXPECT_EQ(NULL, not_all(lost_span, 3 * UNIT + PAGE, 5));
+	EXPECT_HELD(8, 0);
+	hpheap_span_free(self->heap, lost_span);
+	EXPECT_EQ(8 * UNIT, hpheap_scavenge(self->heap, SIZE_MAX));
+}
+
+/* Of a heap that fell back in part the child keeps what is its own. */
+static int half_without_device(void *arg)
+{
+	(void)arg;
+	if (!touch(lost_span) || touch(lost_span + 3 * UNIT))
+		return 1;
+	if (lost_span[3 * UNIT] != 5 || stats_of(lost_heap).fallback_bytes != UNIT)
+		return 2;
+	if (take_walk(lost_heap, &child_walk) || child_walk.spans != 1 ||
+	    child_walk.bytes[HPHEAP_REGION_LOST] != 3 * UNIT ||
+	    child_walk.bytes[HPHEAP_REGION_SPAN] != PAGE)
+		return 4;
+	hpheap_span_free(lost_heap, lost_span);
+	if (take_walk(lost_heap, &child_walk) || child_walk.spans)
+		return 5;
+	hpheap_scavenge(lost_heap, SIZE_MAX);
+	return stats_of(lost_heap).committed_bytes ? 3 : 0;
+}
+
+TEST_F(fake_device, leaves_children_what_fell_back)
+{
+	lost_heap = self->heap;
+	fake.quota = 3 * UNIT;
+	lost_span = hpheap_span_alloc(self->heap, 3 * UNIT + PAGE, UNIT, 0);
+	ASSERT_NE(NULL, lost_span);
+	memset(lost_span, 5, 3 * UNIT + PAGE);
+	EXPECT_HELD(3, 1);
+	EXPECT_EQ(0, in_child(half_without_device, NULL));
+	EXPECT_EQ(NULL, not_all(lost_span, 3 * UNIT + PAGE, 5));
+}
+
+static int free_half_lost(void *arg)
+{
+	const size_t bytes = 4 * UNIT;
+	char *span;
+
+	(void)arg;
+	if (take_walk(lost_heap, &child_walk) || child_walk.bytes[HPHEAP_REGION_LOST] != 3 * UNIT)
+		return 3;
+	hpheap_span_free(lost_heap, lost_span);
+	span = hpheap_span_alloc(lost_heap, bytes, 0, 0);
+	if (!span)
+		return 1;
+	memset(span, 1, bytes);
+	if (stats_of(lost_heap).used_bytes != bytes || stats_of(lost_heap).spans != 1)
+		return 2;
+	hpheap_span_free(lost_heap, span);
+	return 0;
+}
+
+/* Its first unit fell back and is the child's; it would do for a thread's cache. */
+TEST_F(fake_device, a_span_that_is_lost_in_part_is_not_used_again)
+{
+	lost_heap = self->heap;
+	fake.fills = 1;
+	fake.fill_errno = ENOMEM;
+	lost_span = hpheap_span_alloc(self->heap, 4 * UNIT, 0, 0);
+	ASSERT_NE(NULL, lost_span);
+	EXPECT_HELD(3, 1);
+	EXPECT_EQ(0, in_child(free_half_lost, NULL));
+}
+
+static int addresses_are_taken(void *arg)
+{
+	void *mine = mmap(lost_span, UNIT, PROT_READ | PROT_WRITE,
+			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+
+	(void)arg;
+	return mine == MAP_FAILED && errno == EEXIST ? 0 : 1;
+}
+
+TEST_F(fake_device, fenced_addresses_stay_so_in_children)
+{
+	const struct hpheap_options options = { .flags = HPHEAP_EFENCE };
+
+	lost_heap = hpheap_create(&options);
+	ASSERT_NE(NULL, lost_heap);
+	ASSERT_EQ(HPHEAP_BACKEND_DEVICE, stats_of(lost_heap).backend);
+	lost_span = hpheap_span_alloc(lost_heap, UNIT, UNIT, 0);
+	ASSERT_NE(NULL, lost_span);
+	ASSERT_EQ(0, __real_madvise(lost_span, UNIT, MADV_DONTFORK));	/* as the module's are */
+	hpheap_span_free(lost_heap, lost_span);
+	EXPECT_EQ(0, addresses_are_taken(NULL));
+	EXPECT_EQ(0, in_child(addresses_are_taken, NULL));
+	hpheap_destroy(lost_heap);
+}
+
+static int fence_what_is_lost(void *arg)
+{
+	char *own;
+
+	(void)arg;
+	if (take_walk(lost_heap, &child_walk) || child_walk.spans != 1)
+		return 1;
+	hpheap_span_free(lost_heap, lost_span);
+	if (take_walk(lost_heap, &child_walk) || child_walk.spans)
+		return 2;
+	own = hpheap_span_alloc(lost_heap, UNIT + PAGE, 0, HPHEAP_SPAN_ZERO);
+	if (!own || !is_zero(own, UNIT + PAGE) || take_walk(lost_heap, &child_walk))
+		return 3;
+	hpheap_span_free(lost_heap, own);
+	return take_walk(lost_heap, &child_walk) ? 4 : 0;
+}
+
+TEST_F(fake_device, children_fence_what_they_lost)
+{
+	const struct hpheap_options options = { .flags = HPHEAP_EFENCE };
+	char *other;
+
+	lost_heap = hpheap_create(&options);
+	ASSERT_NE(NULL, lost_heap);
+	fake.quota = 2 * UNIT;
+	lost_span = hpheap_span_alloc(lost_heap, 3 * UNIT + PAGE, UNIT, 0);
+	other = hpheap_span_alloc(lost_heap, PAGE, 0, 0);
+	ASSERT_TRUE(lost_span && other);
+	ASSERT_EQ(2 * UNIT, stats_of(lost_heap).device_bytes);
+	hpheap_span_free(lost_heap, other);
+	EXPECT_EQ(0, in_child(fence_what_is_lost, NULL));
+	EXPECT_EQ(NULL, take_walk(lost_heap, &child_walk));
+	hpheap_destroy(lost_heap);
+}
+
+TEST_HARNESS_MAIN

@@ -1,0 +1,263 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * When memory is scarce: a limit of the memory cgroup and pressure on the system make a
+ * heap give back what it would have kept for its next peak.
+ */
+#include "kselftest_harness.h"
+#define TEST_SCAVENGER
+#define TEST_MAY_MOVE
+#include "heap.h"
+#include "../arena/system.h"
+#include "../arena/cgroup.h"
+
+#define LIMIT_UNITS	48u
+#define HEAP_UNITS	32u
+
+/* What its children do in it is all this one is for. */
+FIXTURE(scarce) {
+	struct cgroup group;
+	const char *missing;
+};
+
+FIXTURE_SETUP(scarce)
+{
+	self->missing = cgroup_new(&self->group, "scarce");
+}
+
+FIXTURE_TEARDOWN(scarce)
+{
+	if (!self->missing)
+		EXPECT_TRUE(cgroup_remove(&self->group));
+}
+
+#define NEEDS_CGROUP() do {								\
+	if (self->missing)								\
+		SKIP(return, "%s", self->missing);					\
+} while (0)
+
+static void wait_ms(unsigned int ms)
+{
+	const struct timespec ts = { .tv_sec = ms / 1000, .tv_nsec = (long)(ms % 1000) * 1000000 };
+
+	nanosleep(&ts, NULL);
+}
+
+/* By itself it would give back nothing in the time of a test. */
+static bool be_slow(unsigned int pressure_ms)
+{
+	struct hpheap_policy policy = { .size = sizeof(policy) };
+
+	if (hpheap_get_policy(&policy))
+		return false;
+	policy.window_ms = 600000;
+	policy.cpu_permille = 500;
+	policy.pressure_ms = pressure_ms;
+	return !hpheap_set_policy(&policy);
+}
+
+/* A heap with one unit in use, and all others free. */
+static struct hpheap *heap_at_rest(enum hpheap_backend backend)
+{
+	struct hpheap *heap = heap_on(backend);
+	char *span = heap ? hpheap_span_alloc(heap, UNIT, UNIT, 0) : NULL;
+
+	if (!span || hpheap_reserve(heap, (HEAP_UNITS - 1) * UNIT, HPHEAP_NODE_ANY))
+		return NULL;
+	memset(span, 1, UNIT);
+	return heap;
+}
+
+struct part {
+	const struct cgroup *group;
+	enum hpheap_backend backend;
+};
+
+static bool is_nearly_full(const struct cgroup *group)
+{
+	return cgroup_current(group) > (long long)((LIMIT_UNITS - 2) * UNIT);
+}
+
+/* More and more of something else, until both would not fit. */
+static int fill_up(void *arg)
+{
+	const struct part *part = arg;
+	const size_t bytes = (LIMIT_UNITS - HEAP_UNITS / 2) * UNIT;
+	const double end = now() + 120;
+	struct hpheap *heap;
+	char *other;
+	size_t i;
+
+	if (cgroup_enter(part->group) || !be_slow(0))
+		return 1;
+	heap = heap_at_rest(part->backend);
+	if (!heap)
+		return 2;
+	if (stats_of(heap).committed_bytes != HEAP_UNITS * UNIT)
+		return 3;
+	other = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	/* A huge page that the limit has no room for would count, though nobody needs it. */
+	if (other == MAP_FAILED || (madvise(other, bytes, MADV_NOHUGEPAGE) && errno != EINVAL))
+		return 4;
+	/* At a pace at which the thread has its turn on a slow machine, too. */
+	for (i = 0; i < bytes; i += 256 * KIB) {
+		memset(other + i, 1, 256 * KIB);
+		wait_ms(20);
+		while (is_nearly_full(part->group) && now() < end)
+			wait_ms(50);
+	}
+	return stats_of(heap).committed_bytes <= (HEAP_UNITS / 2 + 2) * UNIT ? 0 : 5;
+}
+
+static void expect_no_reclaim(struct __test_metadata *_metadata, const struct cgroup *group)
+{
+	EXPECT_EQ(0, cgroup_read(group, "memory.events", "max "));
+	EXPECT_EQ(0, cgroup_read(group, "memory.events", "high "));
+	EXPECT_EQ(0, cgroup_read(group, "memory.events", "oom "));
+	EXPECT_EQ(0, cgroup_read(group, "memory.events", "oom_kill "));
+}
+
+TEST_F(scarce, a_cgroups_memory_max_is_kept_before_the_kernel_has_to)
+{
+	const struct part part = { &self->group, HPHEAP_BACKEND_THP };
+
+	NEEDS_CGROUP();
+	ASSERT_EQ(0, cgroup_limit(&self->group, LIMIT_UNITS * UNIT));
+	EXPECT_EQ(0, in_child(fill_up, (void *)&part));
+	expect_no_reclaim(_metadata, &self->group);
+}
+
+TEST_F(scarce, a_cgroups_memory_high_is_kept_before_the_kernel_has_to)
+{
+	const struct part part = { &self->group, HPHEAP_BACKEND_THP };
+	char text[32];
+
+	NEEDS_CGROUP();
+	snprintf(text, sizeof(text), "%zu", LIMIT_UNITS * UNIT);
+	ASSERT_EQ(0, cgroup_write(&self->group, "memory.high", text));
+	EXPECT_EQ(0, in_child(fill_up, (void *)&part));
+	expect_no_reclaim(_metadata, &self->group);
+}
+
+TEST_F(scarce, a_cgroups_limit_counts_what_the_device_gave)
+{
+	const struct part part = { &self->group, HPHEAP_BACKEND_DEVICE };
+	struct hpheap *heap = heap_on(HPHEAP_BACKEND_DEVICE);
+
+	NEEDS_CGROUP();
+	if (!heap)
+		SKIP(return, "no device: %s", strerror(errno));
+	hpheap_destroy(heap);
+	ASSERT_EQ(0, cgroup_limit(&self->group, LIMIT_UNITS * UNIT));
+	EXPECT_EQ(0, in_child(fill_up, (void *)&part));
+	expect_no_reclaim(_metadata, &self->group);
+}
+
+static int rest_without_limit(void *arg)
+{
+	struct hpheap *heap;
+
+	if (cgroup_enter(arg) || !be_slow(0))
+		return 1;
+	heap = heap_at_rest(HPHEAP_BACKEND_THP);
+	if (!heap)
+		return 2;
+	wait_ms(2000);
+	return stats_of(heap).committed_bytes == HEAP_UNITS * UNIT ? 0 : 3;
+}
+
+TEST_F(scarce, far_from_a_limit_nothing_goes)
+{
+	NEEDS_CGROUP();
+	ASSERT_EQ(0, cgroup_limit(&self->group, 4 * LIMIT_UNITS * UNIT));
+	EXPECT_EQ(0, in_child(rest_without_limit, &self->group));
+}
+
+/* Needs again and again what the cgroup has no room for: it waits, until it is killed. */
+static int press(void *arg)
+{
+	const size_t bytes = 16 * MIB;
+	char *memory;
+	size_t i;
+
+	if (cgroup_write(arg, "memory.high", "4194304") || cgroup_enter(arg))
+		return 1;
+	memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (memory == MAP_FAILED)
+		return 2;
+	for (;;) {
+		for (i = 0; i < bytes; i += base_page())
+			memory[i] = 1;
+		if (madvise(memory, bytes, MADV_DONTNEED))
+			return 3;
+	}
+}
+
+static bool can_be_told(void)
+{
+	static const char trigger[] = "some 100000 2000000";
+	int fd = open("/proc/pressure/memory", O_RDWR | O_CLOEXEC);
+	const bool told = fd >= 0 && write(fd, trigger, sizeof(trigger)) == sizeof(trigger);
+
+	if (fd >= 0)
+		close(fd);
+	return told;
+}
+
+struct watch {
+	const struct cgroup *group;
+	bool watches;
+};
+
+static int wait_for_pressure(void *arg)
+{
+	const struct watch *watch = arg;
+	const double end = now() + (watch->watches ? 120 : 15);
+	struct hpheap_policy policy = { .size = sizeof(policy) };
+	struct hpheap *heap;
+	bool empty = false;
+	pid_t child;
+
+	/* It looks once in a window, and needs what is free in none of them. */
+	hpheap_get_policy(&policy);
+	policy.window_ms = 200;
+	policy.margin_units = HEAP_UNITS;
+	policy.pressure_ms = watch->watches ? 50 : 0;
+	if (hpheap_set_policy(&policy))
+		return 1;
+	heap = heap_at_rest(HPHEAP_BACKEND_THP);
+	if (!heap)
+		return 2;
+	wait_ms(1500);
+	if (stats_of(heap).committed_bytes != HEAP_UNITS * UNIT)
+		return 3;
+	child = fork();
+	if (!child)
+		_exit(press((void *)watch->group));
+	while (now() < end && !empty && !waitpid(child, NULL, WNOHANG)) {
+		wait_ms(100);
+		empty = stats_of(heap).committed_bytes == UNIT;
+	}
+	if (kill(child, SIGKILL) || waitpid(child, NULL, 0) != child)
+		return 5;	/* It ended before. */
+	return empty == watch->watches ? 0 : 4;
+}
+
+TEST_F(scarce, pressure_takes_all_that_is_free)
+{
+	struct watch watch = { &self->group, true };
+
+	NEEDS_CGROUP();
+	if (!can_be_told())
+		SKIP(return, "pressure cannot be watched: %s", strerror(errno));
+	EXPECT_EQ(0, in_child(wait_for_pressure, &watch));
+}
+
+TEST_F(scarce, pressure_is_not_watched_unless_that_is_wanted)
+{
+	struct watch watch = { &self->group, false };
+
+	NEEDS_CGROUP();
+	EXPECT_EQ(0, in_child(wait_for_pressure, &watch));
+}
+
+TEST_HARNESS_MAIN
