@@ -18,6 +18,7 @@
 
 #include <linux/hpheap.h>
 
+#include "array.h"
 #include "ctl.h"
 #include "text.h"
 
@@ -31,7 +32,7 @@
 struct process {
 	pid_t pid;
 	uid_t uid;
-	char command[sizeof(((struct holder *)0)->command)];
+	char command[COMMAND_BYTES];
 };
 
 struct mapping {
@@ -40,21 +41,6 @@ struct mapping {
 	uint64_t inode;
 };
 
-/* Room for one more in an array that doubles; there is nothing to say without memory. */
-static void *grow(void *array, size_t count, size_t size)
-{
-	void *larger;
-
-	if (count & (count - 1))
-		return array;
-	larger = reallocarray(array, count ? 2 * count : 1, size);
-	if (!larger) {
-		complain("%s", strerror(ENOMEM));
-		exit(STATUS_BROKEN);
-	}
-	return larger;
-}
-
 static struct holder *find_holder(struct holders *holders, const struct process *process)
 {
 	struct holder *holder;
@@ -62,7 +48,7 @@ static struct holder *find_holder(struct holders *holders, const struct process 
 	/* One process is looked into at a time: it is the last, or not there yet. */
 	if (holders->count && holders->holder[holders->count - 1].pid == process->pid)
 		return &holders->holder[holders->count - 1];
-	holders->holder = grow(holders->holder, holders->count, sizeof(*holder));
+	holders->holder = grow_array(holders->holder, holders->count, sizeof(*holder));
 	holder = &holders->holder[holders->count++];
 	*holder = (struct holder){ .pid = process->pid, .uid = process->uid };
 	memcpy(holder->command, process->command, sizeof(holder->command));
@@ -83,10 +69,10 @@ static int compare_entries(const void *a, const void *b)
 
 static struct arena *find_arena(struct arenas *arenas, uint64_t id)
 {
-	struct arena *arena = grow(NULL, 0, sizeof(*arena)), **found;
+	struct arena *arena = grow_array(NULL, 0, sizeof(*arena)), **found;
 
 	*arena = (struct arena){ .id = id, .bytes = UNKNOWN, .chunk_bytes = UNKNOWN,
-				 .resident_bytes = UNKNOWN };
+				 .resident_bytes = UNKNOWN, .purgeable_bytes = UNKNOWN };
 	found = tsearch(arena, &arenas->tree, compare_arenas);
 	if (!found) {
 		complain("%s", strerror(ENOMEM));
@@ -96,7 +82,7 @@ static struct arena *find_arena(struct arenas *arenas, uint64_t id)
 		free(arena);
 		return *found;
 	}
-	arenas->arena = grow(arenas->arena, arenas->count, sizeof(*arenas->arena));
+	arenas->arena = grow_array(arenas->arena, arenas->count, sizeof(*arenas->arena));
 	arenas->arena[arenas->count++] = arena;
 	return arena;
 }
@@ -142,7 +128,7 @@ static void take_share(struct arena *arena, const char *key, const char *value)
 
 	if (node == UNKNOWN || bytes == UNKNOWN)
 		return;
-	arena->share = grow(arena->share, arena->shares, sizeof(*arena->share));
+	arena->share = grow_array(arena->share, arena->shares, sizeof(*arena->share));
 	arena->share[arena->shares++] = (struct share){ node, bytes };
 }
 
@@ -154,6 +140,8 @@ static void take_line(struct arena *arena, const char *key, const char *value)
 		arena->chunk_bytes = number_of(value);
 	else if (!strcmp(key, "resident"))
 		arena->resident_bytes = number_of(value);
+	else if (!strcmp(key, "purgeable"))
+		arena->purgeable_bytes = number_of(value);
 	else if (!strcmp(key, "policy"))
 		take_text(&arena->policy, value);
 	else if (!strcmp(key, "nodes"))
@@ -282,21 +270,6 @@ static int look_at_mappings(struct arenas *arenas, const struct process *process
 	return 0;
 }
 
-/* Its name may hold any byte, also the end of a line: but the last, that is the file's. */
-static void read_command(struct process *process)
-{
-	FILE *file = root_file("/proc/%d/comm", process->pid);
-	size_t length;
-
-	memset(process->command, 0, sizeof(process->command));
-	if (!file)
-		return;
-	length = fread(process->command, 1, sizeof(process->command) - 1, file);
-	if (length && process->command[length - 1] == '\n')
-		process->command[length - 1] = '\0';
-	fclose(file);
-}
-
 static int look_into(struct arenas *arenas, pid_t pid)
 {
 	struct process process = { .pid = pid };
@@ -306,7 +279,7 @@ static int look_into(struct arenas *arenas, pid_t pid)
 	if (stat(root_path("/proc/%d", pid), &st))
 		return -ESRCH;
 	process.uid = st.st_uid;
-	read_command(&process);
+	take_command(root_file("/proc/%d/comm", pid), process.command);
 	err = look_at_descriptors(arenas, &process);
 	if (!err)
 		err = look_at_mappings(arenas, &process);
@@ -321,15 +294,13 @@ static int look_into_all(struct arenas *arenas)
 {
 	DIR *dir = root_dir("/proc");
 	struct dirent *entry;
+	pid_t pid;
 
 	if (!dir)
 		return -errno;
-	while ((entry = readdir(dir))) {
-		uint64_t pid = number_of(entry->d_name);
-
-		if (pid && pid <= INT_MAX)
-			look_into(arenas, (pid_t)pid);
-	}
+	while ((entry = readdir(dir)))
+		if (parse_pid(entry->d_name, &pid))
+			look_into(arenas, pid);
 	closedir(dir);
 	return 0;
 }

@@ -17,7 +17,7 @@
 struct holder {
 	pid_t pid;
 	uid_t uid;
-	char command[64];		/* as the process calls itself: any bytes */
+	char command[COMMAND_BYTES];	/* as the process calls itself: any bytes */
 	uint64_t descriptors;
 	uint64_t mapped_bytes;
 };
@@ -38,6 +38,7 @@ struct arena {
 	uint64_t bytes;
 	uint64_t chunk_bytes;
 	uint64_t resident_bytes;
+	uint64_t purgeable_bytes;	/* of the resident ones */
 	char *policy, *nodes, *flags;	/* NULL: only mapped, no descriptor seen */
 	size_t shares;
 	struct share *share;

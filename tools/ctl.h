@@ -22,11 +22,16 @@ struct options {
 	bool json;
 	uint64_t size;		/* doctor: memory that the service wants */
 	pid_t pid;		/* stat: only arenas of this process; 0: all */
+	const char *output;	/* map: file to write; NULL: standard output */
+	bool self;		/* map: of this very process */
+	bool batch;		/* top: plain text */
+	uint64_t delay_ms;	/* top: from one refresh to the next */
+	uint64_t count;		/* top: refreshes; 0: until it is ended */
 };
 
 typedef int command_fn(const struct options *options, int argc, char **argv);
 
-command_fn cmd_info, cmd_doctor, cmd_load, cmd_unload, cmd_stat;
+command_fn cmd_info, cmd_doctor, cmd_load, cmd_unload, cmd_stat, cmd_map, cmd_top;
 
 /* One line on stderr, with the program's name before it. */
 void complain(const char *format, ...) __attribute__((format(printf, 1, 2)));

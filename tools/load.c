@@ -191,7 +191,7 @@ int cmd_load(const struct options *options, int argc, char **argv)
 
 static void name_holders(const struct holders *holders, const char *of)
 {
-	char command[sizeof(holders->holder->command)];
+	char command[COMMAND_BYTES];
 	size_t i;
 
 	for (i = 0; i < holders->count; i++) {

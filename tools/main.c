@@ -21,6 +21,7 @@
 
 /* What one device arena of the library takes. */
 #define DEFAULT_SIZE ((uint64_t)64 << 20)
+#define DEFAULT_DELAY_MS 2000
 #define MAX_SIZE ((uint64_t)1 << 60)
 
 struct command {
@@ -58,11 +59,25 @@ static const struct command commands[] = {
 	  cmd_unload },
 	{ "stat", "", "jp", "all arenas on the system, and who holds them",
 	  "Lists every arena with its size, memory and the processes that have it open or\n"
-	  "mapped. Only root sees those of other users.\n"
+	  "mapped, and the module's counters. Only root sees processes of other users.\n"
 	  "\n"
 	  "Exit status: 0 printed; 1 /proc, or the process asked for, cannot be looked into;\n"
 	  "2 wrong usage; 4 output not written.\n",
 	  cmd_stat },
+	{ "map", "PID", "oS", "a picture of the heaps of a process",
+	  "Draws the heaps that a process has with libhpheap, a cell for each huge unit of\n"
+	  "2 MiB. It takes the process's own user, or root. Nothing is stopped for it: what\n"
+	  "changes meanwhile may be drawn half changed.\n"
+	  "\n"
+	  "Exit status: 0 drawn; 1 no such process, no rights, or no heaps that this version\n"
+	  "understands; 2 wrong usage; 4 output not written.\n", cmd_map },
+	{ "top", "", "dnb", "processes with heaps and the device, live",
+	  "Shows what the device has, and for each process with heaps: resident memory, live\n"
+	  "and free bytes, purgeable bytes, share on huge pages, and how fast its scavenger\n"
+	  "gives back. q or ^C ends it. Only root sees the processes of other users.\n"
+	  "\n"
+	  "Exit status: 0 ended; 1 /proc cannot be read; 2 wrong usage; 4 output not written.\n",
+	  cmd_top },
 };
 
 static const struct option long_options[] = {
@@ -72,6 +87,11 @@ static const struct option long_options[] = {
 	{ "json", no_argument, NULL, 'j' },
 	{ "size", required_argument, NULL, 's' },
 	{ "pid", required_argument, NULL, 'p' },
+	{ "output", required_argument, NULL, 'o' },
+	{ "self", no_argument, NULL, 'S' },
+	{ "delay", required_argument, NULL, 'd' },
+	{ "count", required_argument, NULL, 'n' },
+	{ "batch", no_argument, NULL, 'b' },
 	{ NULL, 0, NULL, 0 },
 };
 
@@ -115,6 +135,16 @@ static void help_command(const struct command *command)
 	if (strchr(command->options, 's'))
 		puts("  -s, --size=SIZE memory that the service wants: bytes, or with K, M, G, T;\n"
 		     "                  64M when not given");
+	if (strchr(command->options, 'o'))
+		puts("  -o, --output=FILE  where to: FILE.svg, FILE.png or FILE.txt; without it\n"
+		     "                  text on standard output\n"
+		     "      --self      instead of PID: hpheapctl itself, with a small heap made\n"
+		     "                  for it, to see what a picture looks like");
+	if (strchr(command->options, 'd'))
+		puts("  -d, --delay=SECONDS  from one refresh to the next, such as 0.5; 2 when\n"
+		     "                  not given\n"
+		     "  -n, --count=N   end after so many refreshes\n"
+		     "  -b, --batch     plain text, all processes, no keys: for a pipe or a file");
 	puts("      --root=DIR  take /proc, /sys, /dev, /etc and /lib/modules from below DIR");
 	puts("  -h, --help      this text");
 }
@@ -124,17 +154,6 @@ static int usage_error(const struct command *command)
 	fprintf(stderr, "Try 'hpheapctl %s%s--help'.\n", command ? command->name : "",
 		command ? " " : "");
 	return STATUS_USAGE;
-}
-
-static bool parse_pid(const char *text, pid_t *pid)
-{
-	uint64_t number;
-
-	if (!parse_size(text, &number) || !number || number > INT_MAX ||
-	    strspn(text, "0123456789") != strlen(text))
-		return false;
-	*pid = (pid_t)number;
-	return true;
 }
 
 /* One option that @command takes; false after a complaint. */
@@ -158,6 +177,23 @@ static bool take_option(int letter, struct options *options)
 			return true;
 		complain("'%s' is no process number", optarg);
 		return false;
+	case 'o':
+		options->output = optarg;
+		return true;
+	case 'S':
+		return options->self = true;
+	case 'b':
+		return options->batch = true;
+	case 'd':
+		if (parse_seconds(optarg, &options->delay_ms))
+			return true;
+		complain("'%s' is no number of seconds from 0.1 to 86400", optarg);
+		return false;
+	case 'n':
+		if (parse_count(optarg, &options->count))
+			return true;
+		complain("'%s' is no number of refreshes", optarg);
+		return false;
 	default:
 		return false;
 	}
@@ -165,11 +201,11 @@ static bool take_option(int letter, struct options *options)
 
 static int run_command(const struct command *command, int argc, char **argv)
 {
-	struct options options = { .size = DEFAULT_SIZE };
-	int letter;
+	struct options options = { .size = DEFAULT_SIZE, .delay_ms = DEFAULT_DELAY_MS };
+	int letter, status;
 
 	optind = 0;
-	while ((letter = getopt_long(argc, argv, "hjs:p:", long_options, NULL)) != -1) {
+	while ((letter = getopt_long(argc, argv, "hjs:p:o:d:n:b", long_options, NULL)) != -1) {
 		if (letter == 'h') {
 			help_command(command);
 			return STATUS_OK;
@@ -187,7 +223,8 @@ static int run_command(const struct command *command, int argc, char **argv)
 		complain("%s takes no argument '%s'", command->name, argv[optind]);
 		return usage_error(command);
 	}
-	return command->run(&options, argc - optind, argv + optind);
+	status = command->run(&options, argc - optind, argv + optind);
+	return status == STATUS_USAGE ? usage_error(command) : status;
 }
 
 static const struct command *find_command(const char *name)

@@ -143,3 +143,15 @@ bool root_choice(char word[ROOT_LINE], const char *format, ...)
 	strcpy(word, begin + 1);
 	return true;
 }
+
+/* The name may hold the end of a line: but the last, that is the file's. */
+void take_command(FILE *comm, char command[COMMAND_BYTES])
+{
+	size_t length = comm ? fread(command, 1, COMMAND_BYTES - 1, comm) : 0;
+
+	if (length && command[length - 1] == '\n')
+		length--;
+	memset(command + length, 0, COMMAND_BYTES - length);
+	if (comm)
+		fclose(comm);
+}

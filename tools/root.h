@@ -22,6 +22,9 @@
 #define ROOT_LINE	256
 #define ROOT_PATH	(PATH_MAX + ROOT_LINE)
 
+/* And for a process's name. */
+#define COMMAND_BYTES	64
+
 /* A file system root, "" for the running system's own. */
 void root_set(const char *dir);
 bool root_is_other(void);
@@ -44,5 +47,8 @@ bool root_number(uint64_t *value, const char *format, ...)
 /* The word in brackets of "always [madvise] never"; false when there is none. */
 bool root_choice(char word[ROOT_LINE], const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
+
+/* What a process calls itself, out of its "comm": any bytes. Closes it; NULL is "". */
+void take_command(FILE *comm, char command[COMMAND_BYTES]);
 
 #endif

@@ -11,24 +11,19 @@
 #include <unistd.h>
 
 #include "arenas.h"
+#include "counters.h"
 #include "json.h"
 #include "system.h"
 #include "text.h"
 
-/* The module's own, in /sys/class/misc/hpheap. */
 static const char * const counters[] = {
 	"arenas", "reserved_bytes", "resident_bytes", "quarantined_bytes",
 	"chunks_allocated", "chunks_released", "alloc_failures", "faults",
+	"purgeable_bytes", "chunks_marked", "chunks_reused", "chunks_taken",
+	"pool_bytes", "pool_hits",
 };
 
 #define N_COUNTERS (sizeof(counters) / sizeof(*counters))
-
-static uint64_t counter(const char *name)
-{
-	uint64_t value;
-
-	return root_number(&value, SYSFS_DIR "/%s", name) ? value : UNKNOWN;
-}
 
 /* Arenas that the module counts and no process showed us. */
 static uint64_t unseen(const struct arenas *arenas)
@@ -45,9 +40,13 @@ static struct size_text size_or_unknown(uint64_t bytes)
 	return bytes == UNKNOWN ? unknown : size_text(bytes);
 }
 
-static const char *plural(uint64_t count)
+static struct size_text number_or_unknown(uint64_t number)
 {
-	return count == 1 ? "" : "s";
+	struct size_text text = { "?" };
+
+	if (number != UNKNOWN)
+		snprintf(text.text, sizeof(text.text), "%" PRIu64, number);
+	return text;
 }
 
 static const char *or_dash(const char *text)
@@ -57,21 +56,22 @@ static const char *or_dash(const char *text)
 
 static void print_holder(const struct holder *holder)
 {
-	char command[sizeof(holder->command)];
+	char command[COMMAND_BYTES];
 
 	memcpy(command, holder->command, sizeof(command));
 	make_printable(command);
 	printf("%12s process %d (%s), user %u: %" PRIu64 " descriptor%s, %s mapped\n", "",
 	       holder->pid, command, holder->uid, holder->descriptors,
-	       plural(holder->descriptors), size_text(holder->mapped_bytes).text);
+	       plural(holder->descriptors, "s"), size_text(holder->mapped_bytes).text);
 }
 
 static void print_arena(const struct arena *arena)
 {
 	size_t i;
 
-	printf("%11" PRIu64 " %11s %11s %8s  %-10s %-7s %s\n", arena->id,
+	printf("%11" PRIu64 " %11s %11s %11s %8s  %-10s %-7s %s\n", arena->id,
 	       size_or_unknown(arena->bytes).text, size_or_unknown(arena->resident_bytes).text,
+	       size_or_unknown(arena->purgeable_bytes).text,
 	       size_or_unknown(arena->chunk_bytes).text, or_dash(arena->policy),
 	       or_dash(arena->nodes), or_dash(arena->flags));
 	for (i = 0; i < arena->shares; i++)
@@ -79,6 +79,32 @@ static void print_arena(const struct arena *arena)
 		       size_text(arena->share[i].bytes).text);
 	for (i = 0; i < arena->holders.count; i++)
 		print_holder(&arena->holders.holder[i]);
+}
+
+/* Modules of before the pool and the marks have neither. */
+static void print_purgeable(void)
+{
+	if (counter("chunks_marked") == UNKNOWN)
+		return;
+	printf("Chunks made purgeable: %" PRIu64 "; used again: %s; taken by the kernel: %s.\n",
+	       counter("chunks_marked"), number_or_unknown(counter("chunks_reused")).text,
+	       number_or_unknown(counter("chunks_taken")).text);
+}
+
+static void print_pool(void)
+{
+	struct counter_nodes nodes;
+	size_t i;
+
+	if (counter("pool_bytes") == UNKNOWN)
+		return;
+	counter_nodes(&nodes);
+	printf("The pool holds %s", size_text(counter("pool_bytes")).text);
+	for (i = 0; i < nodes.count; i++)
+		printf("%snode %" PRIu64 ": %s", i ? ", " : " (", nodes.node[i].node,
+		       size_text(nodes.node[i].bytes).text);
+	printf("%s; %s chunk%s came from it.\n", nodes.count ? ")" : "",
+	       number_or_unknown(counter("pool_hits")).text, plural(counter("pool_hits"), "s"));
 }
 
 static void print_counters(void)
@@ -90,15 +116,23 @@ static void print_counters(void)
 		return;
 	}
 	printf("The module has %" PRIu64 " arena%s: %s reserved, %s resident", arenas,
-	       plural(arenas), size_or_unknown(counter("reserved_bytes")).text,
+	       plural(arenas, "s"), size_or_unknown(counter("reserved_bytes")).text,
 	       size_or_unknown(counter("resident_bytes")).text);
+	if (counter("purgeable_bytes") != UNKNOWN)
+		printf(", %s purgeable", size_text(counter("purgeable_bytes")).text);
 	if (counter("quarantined_bytes") != UNKNOWN && counter("quarantined_bytes"))
 		printf("; %s of broken memory withdrawn",
 		       size_text(counter("quarantined_bytes")).text);
 	puts(".");
-	printf("Since it was loaded: %" PRIu64 " chunks allocated, %" PRIu64 " released, %" PRIu64
-	       " allocation failures, %" PRIu64 " faults.\n", counter("chunks_allocated"),
-	       counter("chunks_released"), counter("alloc_failures"), counter("faults"));
+	printf("Since it was loaded: %s chunk%s allocated, %s released, %s allocation failure%s, "
+	       "%s fault%s.\n", number_or_unknown(counter("chunks_allocated")).text,
+	       plural(counter("chunks_allocated"), "s"),
+	       number_or_unknown(counter("chunks_released")).text,
+	       number_or_unknown(counter("alloc_failures")).text,
+	       plural(counter("alloc_failures"), "s"),
+	       number_or_unknown(counter("faults")).text, plural(counter("faults"), "s"));
+	print_purgeable();
+	print_pool();
 }
 
 /* What is missing from the list, and why. */
@@ -112,7 +146,7 @@ static void print_unseen(const struct arenas *arenas)
 		       hidden == 1 ? "it is" : "they are");
 	if (arenas->hidden)
 		printf("%" PRIu64 " process%s could not be looked into%s.\n", arenas->hidden,
-		       arenas->hidden == 1 ? "" : "es", geteuid() ? "; root can" : "");
+		       plural(arenas->hidden, "es"), geteuid() ? "; root can" : "");
 }
 
 static void print_text(const struct arenas *arenas, bool all)
@@ -120,8 +154,8 @@ static void print_text(const struct arenas *arenas, bool all)
 	size_t i;
 
 	if (arenas->count)
-		printf("%11s %11s %11s %8s  %-10s %-7s %s\n", "arena", "size", "resident", "chunk",
-		       "policy", "nodes", "flags");
+		printf("%11s %11s %11s %11s %8s  %-10s %-7s %s\n", "arena", "size", "resident",
+		       "purgeable", "chunk", "policy", "nodes", "flags");
 	for (i = 0; i < arenas->count; i++)
 		print_arena(arenas->arena[i]);
 	if (!all) {
@@ -174,26 +208,33 @@ static void json_holders(struct json *json, const char *key, const struct holder
 	json_end(json);
 }
 
-static void json_arena(struct json *json, const struct arena *arena)
+static void json_shares(struct json *json, const char *key, const struct share *share,
+			size_t count)
 {
 	size_t i;
 
+	json_array(json, key);
+	for (i = 0; i < count; i++) {
+		json_object(json, NULL);
+		json_number(json, "node", share[i].node);
+		json_number(json, "bytes", share[i].bytes);
+		json_end(json);
+	}
+	json_end(json);
+}
+
+static void json_arena(struct json *json, const struct arena *arena)
+{
 	json_object(json, NULL);
 	json_number(json, "id", arena->id);
 	json_optional(json, "bytes", or_null(&arena->bytes));
 	json_optional(json, "chunk_bytes", or_null(&arena->chunk_bytes));
 	json_optional(json, "resident_bytes", or_null(&arena->resident_bytes));
+	json_optional(json, "purgeable_bytes", or_null(&arena->purgeable_bytes));
 	json_string(json, "policy", arena->policy);
 	json_string(json, "nodes", arena->nodes);
 	json_flags(json, arena->flags);
-	json_array(json, "node_bytes");
-	for (i = 0; i < arena->shares; i++) {
-		json_object(json, NULL);
-		json_number(json, "node", arena->share[i].node);
-		json_number(json, "bytes", arena->share[i].bytes);
-		json_end(json);
-	}
-	json_end(json);
+	json_shares(json, "node_bytes", arena->share, arena->shares);
 	json_holders(json, "holders", &arena->holders);
 	json_end(json);
 }
@@ -201,6 +242,7 @@ static void json_arena(struct json *json, const struct arena *arena)
 static void print_json(const struct arenas *arenas, bool all)
 {
 	struct json json = { .file = stdout };
+	struct counter_nodes nodes;
 	uint64_t value;
 	size_t i;
 
@@ -216,6 +258,8 @@ static void print_json(const struct arenas *arenas, bool all)
 		json_optional(&json, counters[i], or_null(&value));
 	}
 	json_end(&json);
+	counter_nodes(&nodes);
+	json_shares(&json, "pool_node_bytes", nodes.node, nodes.count);
 	json_number(&json, "processes", arenas->processes);
 	json_number(&json, "hidden_processes", arenas->hidden);
 	value = unseen(arenas);

@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -54,6 +55,45 @@ bool parse_size(const char *text, uint64_t *bytes)
 		return false;
 	*bytes = (uint64_t)number << shift;
 	return true;
+}
+
+bool parse_count(const char *text, uint64_t *count)
+{
+	return strspn(text, "0123456789") == strlen(text) && parse_size(text, count) && *count;
+}
+
+bool parse_pid(const char *text, pid_t *pid)
+{
+	uint64_t number;
+
+	if (!parse_count(text, &number) || number > INT_MAX)
+		return false;
+	*pid = (pid_t)number;
+	return true;
+}
+
+/* Digits, and at most three more behind a point. */
+bool parse_seconds(const char *text, uint64_t *ms)
+{
+	const size_t whole = strspn(text, "0123456789");
+	size_t i, digits;
+
+	if (!whole || whole > 5 || (text[whole] && text[whole] != '.'))
+		return false;
+	for (*ms = 0, i = 0; i < whole; i++)
+		*ms = *ms * 10 + (uint64_t)(text[i] - '0');
+	text += whole + (text[whole] == '.');
+	digits = strlen(text);
+	if (digits > 3 || strspn(text, "0123456789") != digits)
+		return false;
+	for (i = 0; i < 3; i++)
+		*ms = *ms * 10 + (i < digits ? (uint64_t)(text[i] - '0') : 0);
+	return *ms >= 100 && *ms <= 86400000;
+}
+
+const char *plural(uint64_t count, const char *ending)
+{
+	return count == 1 ? "" : ending;
 }
 
 void make_printable(char *text)

@@ -3,15 +3,16 @@
 
 ctl-sources := $(wildcard tools/*.c)
 ctl-objects := $(ctl-sources:%.c=$(O)/%.o)
-ctl-flags   := $(CSTD) -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 \
+# Of the library's inside: what it publishes of itself, and its pictures.
+ctl-flags   := $(CSTD) -Ilib -pthread -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 \
 	-DHPHEAPCTL_VERSION='"$(VERSION)"' $(WARNINGS)
 
 $(O)/tools/%.o: tools/%.c tools/tools.mk
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(ctl-flags) $(CFLAGS) -MMD -MP -c $< -o $@
+	$(call say,CC)$(CC) $(CPPFLAGS) $(ctl-flags) $(CFLAGS) -MMD -MP -c $< -o $@
 
-$(O)/hpheapctl: $(ctl-objects)
-	$(CC) $(CFLAGS) $(LDFLAGS) $^ -lkmod -lnuma -o $@
+$(O)/hpheapctl: $(ctl-objects) $(lib-static)
+	$(call say,LD)$(CC) $(CFLAGS) $(LDFLAGS) $^ -pthread -lkmod -lnuma -o $@
 
 -include $(ctl-objects:.o=.d)
 
@@ -35,28 +36,34 @@ help-lines += \
   ctl-on-device 'hpheapctl with its test for a system that has the module, in $(ctl-device-dir)'
 
 .PHONY: ctl-on-device
-ctl-on-device: $(O)/hpheapctl $(O)/tools/tests/hold_arena
+ctl-on-device: $(O)/hpheapctl $(O)/tools/tests/hold_arena $(O)/tools/tests/hold_heap
 	@mkdir -p $(ctl-device-dir)
 	@cp -p $^ tools/tests/on-device $(ctl-device-dir)
 
 $(O)/tools/tests/hold_arena: tools/tests/hold_arena.c include/uapi/linux/hpheap.h tools/tools.mk
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(ctl-flags) $(CFLAGS) $< -o $@
+	$(call say,LD)$(CC) $(CPPFLAGS) $(ctl-flags) $(CFLAGS) $< -o $@
+
+$(O)/tools/tests/hold_heap: tools/tests/hold_heap.c $(lib-static) tools/tools.mk
+	@mkdir -p $(@D)
+	$(call say,LD)$(CC) $(CPPFLAGS) $(ctl-flags) $(CFLAGS) $(LDFLAGS) $< $(lib-static) -pthread -lnuma -o $@
 
 # The same sources with sanitizers, for the tests.
 ctl-san-flags := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined \
 	-fno-sanitize-recover=all
 
-$(O)/tools/san/hpheapctl: $(ctl-sources) $(wildcard tools/*.h) tools/tools.mk
+$(O)/tools/san/hpheapctl: $(ctl-sources) $(wildcard tools/*.h lib/*.h) $(lib-sources) tools/tools.mk
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(ctl-flags) $(ctl-san-flags) $(ctl-sources) -lkmod -lnuma -o $@
+	$(call say,LD)$(CC) $(CPPFLAGS) $(ctl-flags) $(ctl-san-flags) $(ctl-sources) $(lib-sources) -lkmod -lnuma \
+		-o $@
 
 # Answers for the kernel, so that each answer can be tried.
 $(O)/tools/tests/fake_kernel.so: tools/tests/fake_kernel.c tools/tools.mk
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(CSTD) -D_GNU_SOURCE $(WARNINGS) $(CFLAGS) -fPIC -shared $< -o $@
+	$(call say,LD)$(CC) $(CPPFLAGS) $(CSTD) -D_GNU_SOURCE $(WARNINGS) $(CFLAGS) -fPIC -shared $< -o $@
 
-check-ctl: $(O)/hpheapctl $(O)/tools/san/hpheapctl $(O)/tools/tests/fake_kernel.so
+check-ctl: $(O)/hpheapctl $(O)/tools/san/hpheapctl $(O)/tools/tests/fake_kernel.so \
+	   $(O)/tools/tests/hold_heap
 	@mkdir -p $(O)/results
 	@python3 -B tools/tests/check_ctl.py $(O)
 check-targets += check-ctl

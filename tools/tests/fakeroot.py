@@ -16,6 +16,10 @@ SECURE_BOOT = "sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e09
 KMSG_UNKNOWN_KEY = "5,100,1,-;Loading of module with unavailable key is rejected\n"
 MEMINFO = "MemTotal: {0} kB\nMemFree: {0} kB\nMemAvailable: {0} kB\n"
 
+# Beside these there is a file for each node in pool/.
+NEWER_COUNTERS = ("purgeable_bytes", "chunks_marked", "chunks_reused", "chunks_taken",
+                  "pool_bytes", "pool_hits")
+
 SMAPS = """00000000-ffffffffffffffff rw-s 00000000 00:01 1 /all
 Rss:                2048 kB
 AnonHugePages:    {anon:6} kB
@@ -33,6 +37,7 @@ hpheap_policy:\tbind
 hpheap_nodes:\t0-1
 hpheap_flags:\tfork-share,strict-node
 hpheap_resident:\t4194304
+hpheap_purgeable:\t2097152
 hpheap_node0:\t2097152
 hpheap_node1:\t2097152
 """
@@ -145,9 +150,15 @@ class Root:
         self.write("sys/module/hpheap/parameters/max_bytes", "0\n")
         for name, value in (("arenas", 0), ("reserved_bytes", 0), ("resident_bytes", 0),
                             ("quarantined_bytes", 0), ("chunks_allocated", 7),
-                            ("chunks_released", 5), ("alloc_failures", 0), ("faults", 3)):
+                            ("chunks_released", 5), ("alloc_failures", 0), ("faults", 3),
+                            *((name, 0) for name in NEWER_COUNTERS), ("pool/node0", 0)):
             self.counter(name, value)
         self.write("sys/class/misc/hpheap/dev", "10:122\n")
+
+    def older(self):
+        """The module is one of before purgeable chunks and the pool."""
+        for name in (*NEWER_COUNTERS, "pool"):
+            self.remove(f"sys/class/misc/hpheap/{name}")
 
     def unloaded(self):
         """The module's file stays; module, device and counters are gone."""

@@ -35,7 +35,7 @@ class Result:
 class CtlTest(unittest.TestCase):
     """The program under test is `tool`, in a folder that any user can reach."""
 
-    tool = preload = None
+    tool = preload = hold = None
 
     def setUp(self):
         self.folder = tempfile.mkdtemp()
@@ -53,6 +53,33 @@ class CtlTest(unittest.TestCase):
         self.assertNotEqual(result.status, SANITIZER_STATUS, said)
         self.assertNotRegex(said, r"runtime error:|ERROR: \w+Sanitizer")
         return result
+
+    def start(self, what, *args, scavenge="off"):
+        """A process with heaps: see hold_heap.c. What it says before "ready" is in .words."""
+        process = subprocess.Popen([self.hold, what, self.folder, *map(str, args)],
+                                   env={**CLEAN, "HPHEAP_BACKEND": "thp",
+                                        "HPHEAP_SCAVENGE": scavenge},
+                                   stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self.addCleanup(self.stop, process)
+        process.words = process.stdout.readline().decode().split()
+        self.assertEqual(process.words[-1:], ["ready"])
+        return process
+
+    def show(self, process):
+        """A running process in the made tree, where no other is."""
+        os.symlink(f"/proc/{process.pid}", self.root.name(f"proc/{process.pid}"))
+
+    @staticmethod
+    def stop(process):
+        process.kill()
+        process.stdin.close()
+        process.stdout.close()
+        process.wait()
+
+    def own(self, name):
+        """A file that the process wrote."""
+        with open(os.path.join(self.folder, name), "rb") as file:
+            return file.read()
 
     def ctl(self, command, *args, status=None, env=None, **more):
         """On the made tree."""
@@ -96,6 +123,11 @@ class Count(unittest.TestResult):
     def addFailure(self, test, err):
         super().addFailure(test, err)
         self.bad(test, err)
+
+    def addSubTest(self, test, subtest, err):
+        super().addSubTest(test, subtest, err)
+        if err:
+            self.bad(test, err)
 
     def addError(self, test, err):
         super().addError(test, err)

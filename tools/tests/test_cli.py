@@ -8,7 +8,7 @@ import random
 from fakeroot import MIB
 from harness import CtlTest
 
-COMMANDS = ("info", "doctor", "load", "unload", "stat")
+COMMANDS = ("info", "doctor", "load", "unload", "stat", "map", "top")
 
 
 class CommandLine(CtlTest):
@@ -39,7 +39,11 @@ class CommandLine(CtlTest):
         for args in ((), ("fly",), ("--fly",), ("--json", "info"), ("info", "--fly"),
                      ("info", "more"), ("info", "--pid", "1"), ("doctor", "--pid", "1"),
                      ("load", "--json"), ("stat", "--size", "1"), ("unload", "it"),
-                     ("info", "--root"), ("",)):
+                     ("info", "--root"), ("",), ("map",), ("map", "1", "2"),
+                     ("map", "--self", "1"), ("map", "--json", "1"), ("map", "-o"),
+                     ("map", "1", "-o", "picture"), ("map", "1", "-o", "a.svg.gz"),
+                     ("map", "--self", "-o", "a.jpg"), ("top", "1"), ("top", "-o", "a.svg"),
+                     ("stat", "--self"), ("info", "-b")):
             with self.subTest(args=args):
                 self.refused(*args)
 
@@ -58,6 +62,15 @@ class CommandLine(CtlTest):
         for pid in ("", "0", "-1", "1K", "self", "2147483648", "99999999999999999999"):
             with self.subTest(pid=pid):
                 self.refused("stat", "--pid", pid)
+                self.refused("map", pid)
+
+    def test_delays_and_counts_that_are_none_are_refused(self):
+        for delay in ("", "0", "-1", "0.09", ".5", "1s", "1.2345", "86401", "1e3", "nan"):
+            with self.subTest(delay=delay):
+                self.refused("top", "--delay", delay)
+        for count in ("", "0", "-1", "1K", "x", "99999999999999999999"):
+            with self.subTest(count=count):
+                self.refused("top", "--count", count)
 
     def test_output_that_cannot_be_written_is_an_error(self):
         for command in ("info", "doctor", "stat"):

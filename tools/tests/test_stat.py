@@ -4,7 +4,7 @@
 import os
 import unittest
 
-from fakeroot import FDINFO, MIB
+from fakeroot import FDINFO, MIB, NEWER_COUNTERS
 from harness import CtlTest
 
 NOBODY = 65534
@@ -34,7 +34,8 @@ class Stat(StatTest):
         holder = arena.pop("holders")[0]
         self.assertEqual(arena, {
             "id": 4711, "bytes": 8 * MIB, "chunk_bytes": 2 * MIB, "resident_bytes": 4 * MIB,
-            "policy": "bind", "nodes": "0-1", "flags": ["fork-share", "strict-node"],
+            "purgeable_bytes": 2 * MIB, "policy": "bind", "nodes": "0-1",
+            "flags": ["fork-share", "strict-node"],
             "node_bytes": [{"node": 0, "bytes": 2 * MIB}, {"node": 1, "bytes": 2 * MIB}]})
         self.assertEqual(holder, {
             "pid": 100, "uid": os.geteuid(), "command": "service", "descriptors": 1,
@@ -84,6 +85,45 @@ class Stat(StatTest):
         self.assertEqual([arena["id"] for arena in report["arenas"]], [4, 7, 30, 1000])
         self.assertEqual(report["hidden_arenas"], 2)
         self.assertIn(b"2 arenas are not shown", self.ctl("stat").out)
+
+    def test_shows_all_counters_of_the_module(self):
+        counters = {"purgeable_bytes": 6 * MIB, "chunks_marked": 9, "chunks_reused": 5,
+                    "chunks_taken": 2, "pool_bytes": 12 * MIB, "pool_hits": 77}
+        for name, value in (*counters.items(), ("pool/node0", 8 * MIB), ("pool/node10", 4 * MIB)):
+            self.root.counter(name, value)
+        report = self.stat()
+        self.assertEqual(report["counters"], {
+            **{name: 0 for name in ("arenas", "reserved_bytes", "resident_bytes",
+                                    "quarantined_bytes", "alloc_failures")},
+            "chunks_allocated": 7, "chunks_released": 5, "faults": 3, **counters})
+        self.assertEqual(report["pool_node_bytes"], [{"node": 0, "bytes": 8 * MIB},
+                                                     {"node": 10, "bytes": 4 * MIB}])
+        text = self.ctl("stat").out.decode()
+        for part in (" 0 B resident, 6 MiB purgeable.\n",
+                     "Chunks made purgeable: 9; used again: 5; taken by the kernel: 2.",
+                     "holds 12 MiB (node 0: 8 MiB, node 10: 4 MiB); 77 chunks came from it."):
+            self.assertIn(part, text)
+
+    def test_module_of_before_the_pool_is_shown(self):
+        self.root.older()
+        self.root.process(100)
+        self.root.descriptor(100, 3, fdinfo="hpheap_id:\t5\nhpheap_size:\t4194304\n")
+        report = self.stat()
+        self.assertIsNone(report["arenas"][0]["purgeable_bytes"])
+        self.assertEqual([report["counters"][name] for name in NEWER_COUNTERS], [None] * 6)
+        self.assertEqual(report["pool_node_bytes"], [])
+        text = self.ctl("stat").out.decode()
+        self.assertIn("0 B resident.\nSince it was loaded: 7 chunks allocated", text)
+        self.assertNotIn("pool", text)
+        self.assertNotIn("made purgeable", text)
+
+    def test_one_is_told_in_the_singular(self):
+        for name in ("arenas", "chunks_allocated", "alloc_failures", "faults", "pool_hits"):
+            self.root.counter(name, 1)
+        text = self.ctl("stat", status=0).out
+        self.assertIn(b"has 1 arena: ", text)
+        self.assertIn(b" 1 chunk allocated, 5 released, 1 allocation failure, 1 fault.", text)
+        self.assertIn(b" 1 chunk came from it.", text)
 
     def test_one_process_alone_can_be_asked_for(self):
         for pid in (100, 200):
@@ -200,10 +240,17 @@ class Hostile(StatTest):
         self.assertEqual(self.stat()["arenas"], [])
 
     def test_counters_that_are_no_numbers_are_not_known(self):
-        self.root.counter("faults", "many")
+        for name in ("faults", "chunks_taken", "pool_hits", "pool/node0"):
+            self.root.counter(name, "many")
+        report = self.stat()
+        self.assertEqual([report["counters"][name]
+                          for name in ("faults", "chunks_taken", "pool_hits")], [None] * 3)
+        self.assertEqual(report["pool_node_bytes"], [])
+        text = self.ctl("stat").out
+        for part in (b" ? faults.", b"taken by the kernel: ?.", b"holds 0 B; ? chunks came"):
+            self.assertIn(part, text)
         self.root.counter("arenas", -1)
-        counters = self.stat()["counters"]
-        self.assertEqual((counters["faults"], counters["arenas"]), (None, None))
+        self.assertIsNone(self.stat()["counters"]["arenas"])
 
 
 class Unprivileged(StatTest):
