@@ -147,6 +147,41 @@ static void device_populate(size_t unit, struct cost *cost)
 	device(unit, cost, 1, 0);
 }
 
+static void set_pool(const char *parameter, size_t bytes)
+{
+	char path[80];
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/sys/module/hpheap/parameters/%s", parameter);
+	file = fopen(path, "w");
+	if (!file || fprintf(file, "%zu", bytes) < 0 || fclose(file))
+		die(parameter);
+}
+
+static size_t pooled(void)
+{
+	FILE *file = fopen("/sys/class/misc/hpheap/pool_bytes", "r");
+	size_t bytes;
+
+	if (!file || fscanf(file, "%zu", &bytes) != 1)
+		die("pool_bytes");
+	fclose(file);
+	return bytes;
+}
+
+/* The pool zeroes in the background, where it costs the toucher nothing. */
+static void device_pool(size_t unit, struct cost *cost)
+{
+	set_pool("pool_chunk_bytes", unit);
+	set_pool("pool_bytes", REGION);
+	while (pooled() < REGION)
+		usleep(10000);
+	device(unit, cost, 0, 0);
+	set_pool("pool_bytes", 0);
+	while (pooled())
+		usleep(10000);
+}
+
 /* Anonymous memory at a multiple of @align. */
 static char *map_aligned(size_t align)
 {
@@ -266,5 +301,9 @@ int main(void)
 		run_device(info.default_chunk_bytes);
 	run("thp", thp, info.pmd_bytes);
 	run("base", base, info.pmd_bytes);
+	/* Last: it changes what the page allocator has ready for the others. */
+	run("device-pool", device_pool, info.pmd_bytes);
+	if (info.default_chunk_bytes != info.pmd_bytes)
+		run("device-pool", device_pool, info.default_chunk_bytes);
 	return 0;
 }

@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# The heap's price beside other allocators', on this machine.
+
+BENCH ?= span life extent breathing survivors
+
+bench-dir      := selftests/bench
+bench-programs := $(O)/bench/span $(O)/bench/life
+bench-common   := $(bench-dir)/contestant.c $(bench-dir)/contestant.h
+bench-cflags   := $(CSTD) -Wall -Wextra -Werror -pthread -fno-plt	# a call, and no more
+
+# The two that have objects; the tests of memory in selftests/heap have the same.
+bench-objects  := $(O)/bench/breathe $(O)/bench/survive
+objects-common := $(addprefix $(bench-dir)/,classes.c records.c) \
+		  $(addprefix examples/kv/,latency.c system.c)
+objects-headers := $(addprefix $(bench-dir)/,classes.h records.h breathing.h survivors.h) \
+		   $(addprefix examples/kv/,latency.h system.h)
+objects-cflags := -D_DEFAULT_SOURCE -I$(bench-dir) -Iexamples/kv
+
+check-targets += check-bench
+help-lines    += \
+  bench 'beside other allocators: BENCH=span for time, life for memory, extent for size, breathing, survivors' \
+  check-bench 'that bench measures what it says; no time is judged'
+
+.PHONY: bench deps-bench bench-programs check-bench
+
+bench-programs: $(bench-programs) $(bench-objects) $(O)/bench/extent
+
+# The shared library, as the others are.
+$(bench-programs): $(O)/bench/%: $(bench-dir)/%.c $(bench-common) $(bench-dir)/bench.mk \
+		$(O)/libhpheap.so
+	@mkdir -p $(@D)
+	$(call say,LD)$(CC) $(CPPFLAGS) $(CFLAGS) $(bench-cflags) $(LDFLAGS) -o $@ $< $(filter %.c,$(bench-common)) \
+		-L$(O) -lhpheap -Wl,-rpath,'$$ORIGIN/..'
+
+$(O)/bench/breathe: $(bench-dir)/breathing.c
+$(O)/bench/survive: $(bench-dir)/survivors.c
+$(bench-objects): $(O)/bench/%: $(bench-dir)/%.c $(bench-dir)/objects.c $(bench-dir)/objects.h \
+		$(objects-common) $(objects-headers) $(bench-common) $(bench-dir)/bench.mk \
+		$(O)/libhpheap.so
+	@mkdir -p $(@D)
+	$(call say,LD)$(CC) $(CPPFLAGS) $(CFLAGS) $(bench-cflags) $(objects-cflags) $(LDFLAGS) -o $@ \
+		$(filter %.c,$^) -L$(O) -lhpheap -Wl,-rpath,'$$ORIGIN/..'
+
+# It sees the library's inside, and makes heaps on the tests' own backend.
+$(O)/bench/extent: $(bench-dir)/extent.c $(heap-dir)/fake_backend.h $(bench-dir)/bench.mk \
+		$(O)/libhpheap.a
+	@mkdir -p $(@D)
+	$(call say,LD)$(CC) $(CPPFLAGS) $(CFLAGS) $(heap-cflags) -I$(heap-dir) $(LDFLAGS) -o $@ $< \
+		$(O)/libhpheap.a $(lib-libs)
+
+deps-bench:
+	@.ci/deps run
+	@.ci/deps bench || echo "bench: going on without what could not be installed" >&2
+
+bench: deps-bench bench-programs
+	@$(bench-dir)/bench-heap $(O) $(BENCH)
+
+check-bench: bench-programs
+	@mkdir -p $(O)/results
+	@$(bench-dir)/check-bench $(O) $(O)/results/$@.results
