@@ -25,6 +25,10 @@ WARNINGS  := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-protot
 CSTD      := -std=c11
 CPPFLAGS  += -Iinclude -Iinclude/uapi
 
+# What is made, in a line each; the whole command with V=1.
+V         ?=
+say       = $(if $(V),,@echo '  $(1) $@' && )
+
 # Every fragment adds to these.
 all-targets     :=
 check-targets   :=
@@ -38,7 +42,10 @@ include tools/tools.mk
 include kmod/kmod.mk
 include examples/examples.mk
 include selftests/heap/heap.mk
+include selftests/fuzz/fuzz.mk
+include selftests/prove/prove.mk
 include selftests/vm/vm.mk
+include selftests/bench/bench.mk
 include man/man.mk
 
 .PHONY: all run check install uninstall clean help deps deps-check
@@ -65,4 +72,4 @@ help:
 	  all 'library, tools, examples' \
 	  install 'to PREFIX ($(PREFIX)), below DESTDIR' \
 	  uninstall 'remove what install put there' \
-	  clean 'remove $(O)/' $(help-lines)
+	  clean 'remove $(O)/; with V=1 any target shows its commands' $(help-lines)

@@ -22,23 +22,23 @@ help-lines       += \
 
 $(O)/examples/%.o: examples/%.c examples/examples.mk
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(example-flags) $(CFLAGS) -MMD -MP -c $< -o $@
+	$(call say,CC)$(CC) $(CPPFLAGS) $(example-flags) $(CFLAGS) -MMD -MP -c $< -o $@
 
 $(example-bins): $(O)/examples/%: $(O)/examples/%.o $(O)/libhpheap.a
-	$(CC) $(CFLAGS) $(LDFLAGS) -pthread $< $(example-libs) -o $@
+	$(call say,LD)$(CC) $(CFLAGS) $(LDFLAGS) -pthread $< $(example-libs) -o $@
 
 $(O)/hpheap-kv: $(kv-objects) $(O)/examples/kv/main.o $(O)/libhpheap.a
-	$(CC) $(CFLAGS) $(LDFLAGS) -pthread $(filter %.o,$^) $(example-libs) -o $@
+	$(call say,LD)$(CC) $(CFLAGS) $(LDFLAGS) -pthread $(filter %.o,$^) $(example-libs) -o $@
 
 $(O)/examples/kv-guest: $(kv-objects) $(O)/examples/kv/guest.o $(O)/libhpheap.a
-	$(CC) $(CFLAGS) $(LDFLAGS) -pthread $(filter %.o,$^) $(example-libs) -o $@
+	$(call say,LD)$(CC) $(CFLAGS) $(LDFLAGS) -pthread $(filter %.o,$^) $(example-libs) -o $@
 
 -include $(wildcard $(O)/examples/*.d $(O)/examples/kv/*.d)
 
 # Packages first; only then is there surely a compiler.
 run: deps
 	@$(MAKE) --no-print-directory $(O)/hpheap-kv
-	@$(O)/hpheap-kv $(KV_ARGS) $(kv-text)
+	@$(O)/hpheap-kv --picture=$(O)/heap.svg $(KV_ARGS) $(kv-text)
 
 check-examples: $(example-bins) $(O)/hpheap-kv $(O)/examples/kv-guest
 	@mkdir -p $(O)/results
@@ -52,8 +52,8 @@ guest-kv: $(O)/guest/kv $(O)/guest/share_arena $(O)/guest/per_node
 
 $(O)/guest/kv: $(kv-objects) $(O)/examples/kv/guest.o $(O)/libhpheap.a
 	@mkdir -p $(@D)
-	$(CC) -static $(CFLAGS) $(LDFLAGS) -pthread $(filter %.o,$^) $(guest-libdirs) $(example-libs) -o $@
+	$(call say,LD)$(CC) -static $(CFLAGS) $(LDFLAGS) -pthread $(filter %.o,$^) $(guest-libdirs) $(example-libs) -o $@
 
 $(O)/guest/share_arena $(O)/guest/per_node: $(O)/guest/%: $(O)/examples/%.o $(O)/libhpheap.a
 	@mkdir -p $(@D)
-	$(CC) -static $(CFLAGS) $(LDFLAGS) -pthread $< $(guest-libdirs) $(example-libs) -o $@
+	$(call say,LD)$(CC) -static $(CFLAGS) $(LDFLAGS) -pthread $< $(guest-libdirs) $(example-libs) -o $@

@@ -17,7 +17,7 @@
 #include "run.h"
 #include "text.h"
 
-#define LIMIT_BYTES	((uint64_t)8 << 20)
+#define LIMIT_BYTES	((uint64_t)24 << 20)
 #define REQUESTS	20000u
 #define STATUS_SKIPPED	4
 

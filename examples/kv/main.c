@@ -53,6 +53,7 @@ static void usage(FILE *stream)
 "  -t, --threads=N             that send them (2)\n"
 "  -r, --rounds=N              of each (5)\n"
 "  -s, --seconds=N             begin no further round after so long (45)\n"
+"  -p, --picture=FILE          writes one of hpheap's heap, as SVG, before memory goes back\n"
 "  -o, --only                  nothing but the PATHs\n"
 "  -q, --quiet                 no progress on stderr\n"
 "      --damage                spoil a record: the run must fail (for tests)\n"
@@ -94,6 +95,7 @@ static const struct option options[] = {
 	{ "threads", required_argument, NULL, 't' },
 	{ "rounds", required_argument, NULL, 'r' },
 	{ "seconds", required_argument, NULL, 's' },
+	{ "picture", required_argument, NULL, 'p' },
 	{ "only", no_argument, NULL, 'o' },
 	{ "quiet", no_argument, NULL, 'q' },
 	{ "damage", no_argument, NULL, 'D' },
@@ -123,6 +125,9 @@ static bool set(struct settings *settings, int option, const char *value)
 		return parse_number(value, RUN_MAX_ROUNDS, &settings->rounds);
 	case 's':
 		return parse_number(value, 1000000, &settings->seconds);
+	case 'p':
+		settings->run.picture = value;
+		return *value;
 	case 'o':
 		return settings->only = true;
 	case 'q':
@@ -137,7 +142,7 @@ static int parse(struct settings *settings, int argc, char **argv)
 {
 	int option, which;
 
-	while ((option = getopt_long(argc, argv, "m:l:n:t:r:s:oqhV", options, &which)) >= 0) {
+	while ((option = getopt_long(argc, argv, "m:l:n:t:r:s:p:oqhV", options, &which)) >= 0) {
 		switch (option) {
 		case 'h':
 			usage(stdout);

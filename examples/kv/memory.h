@@ -26,6 +26,8 @@ struct memory {
 	/* Returns free memory to the system now. */
 	void (*give_back)(void);
 	int (*describe)(struct memory_facts *facts);
+	/* A picture of it, as SVG; NULL: there can be none. 0 or -errno. */
+	int (*draw)(const char *path);
 	void (*close)(void);
 };
 

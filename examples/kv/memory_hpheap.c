@@ -70,6 +70,20 @@ static int span_describe(struct memory_facts *facts)
 	return 0;
 }
 
+static int span_draw(const char *path)
+{
+	FILE *file = fopen(path, "we");
+	int err = 0;
+
+	if (!file)
+		return -errno;
+	if (hpheap_map_write(heap, file, HPHEAP_MAP_SVG))
+		err = -errno;
+	if (fclose(file) && !err)
+		err = -errno;
+	return err;
+}
+
 static void span_close(void)
 {
 	hpheap_destroy(heap);
@@ -83,5 +97,6 @@ const struct memory memory_hpheap = {
 	.free = span_free,
 	.give_back = span_give_back,
 	.describe = span_describe,
+	.draw = span_draw,
 	.close = span_close,
 };

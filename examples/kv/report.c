@@ -166,6 +166,17 @@ static void print_backends(const struct report *report)
 	}
 }
 
+static void print_picture(const struct report *report)
+{
+	unsigned int column;
+
+	for (column = 0; column < report->columns && report->options->picture; column++)
+		if (report->column[column].memory->draw)
+			printf("\na picture of the heap with most records deleted, before memory "
+			       "was given back\n  %s (for a browser)\n",
+			       report->options->picture);
+}
+
 static void print_limits(const struct report *report)
 {
 	puts("\nhow to read it\n"
@@ -193,6 +204,7 @@ int report_print(const struct report *report)
 	print_head(report);
 	print_rows(report);
 	print_backends(report);
+	print_picture(report);
 	print_limits(report);
 	return fflush(stdout) || ferror(stdout) ? -1 : 0;
 }

@@ -131,6 +131,20 @@ static int serve(struct run *run)
 	return look_at_memory(run);
 }
 
+/* When it has most to show: little is live, and nothing is given back yet. */
+static int draw(const struct run *run)
+{
+	const struct run_options *options = run->options;
+	int err;
+
+	if (!options->picture || !options->memory->draw)
+		return 0;
+	err = options->memory->draw(options->picture);
+	if (err)
+		fprintf(stderr, "hpheap-kv: %s: %s\n", options->picture, strerror(-err));
+	return err ? -1 : 0;
+}
+
 static int shrink(struct run *run)
 {
 	double *metrics = run->result->metrics;
@@ -147,6 +161,8 @@ static int shrink(struct run *run)
 	store_describe(run->store, &facts);
 	metrics[LIVE_SHRUNK] = (double)facts.live_bytes;
 	metrics[RESIDENT_SHRUNK] = (double)system_resident();
+	if (draw(run))
+		return -1;
 	begin = system_nanoseconds();
 	run->options->memory->give_back();
 	metrics[RETURN_SECONDS] = (double)(system_nanoseconds() - begin) * 1e-9;

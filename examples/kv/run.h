@@ -33,6 +33,7 @@ struct run_options {
 	const struct text *text;
 	unsigned int threads;
 	unsigned int requests;
+	const char *picture;	/* file for one of the memory, or NULL */
 	bool damage;		/* make the run find a wrong text */
 	bool quiet;		/* no progress */
 };

@@ -6,7 +6,7 @@ run.py DIR GUEST...     each guest's output to DIR/GUEST/log, progress to stdout
 run.py --shell DIR NAME one guest on this terminal
 
 A GUEST is NAME or NAME+faults: the same kernel with failing allocations. The
-folder DIR/NAME holds its image and initramfs. Every guest is emulated, so that
+folder DIR/GUEST holds its image and initramfs. Every guest is emulated, so that
 the result does not depend on the machine; two run at a time, if the machine has
 memory for both.
 """
@@ -78,7 +78,7 @@ class Guest:
         self.kernel = table.kernels()[name.split("+")[0]]
         self.mode = mode or ("faults" if name.endswith("+faults") else "test")
         self.computer = computer or nodes(self.kernel)
-        self.images = os.path.join(directory, self.kernel.name)
+        self.images = os.path.join(directory, name)
         self.log = os.path.join(directory, name, "log")
         self.mebibytes = 2 * self.kernel.node + QEMU_MIB
         self.started = started
