@@ -8,17 +8,9 @@
 #include "kselftest_harness.h"
 #include "arena.h"
 #include "system.h"
-#include "stress.h"
+#include "steps.h"
 
 #define CHUNKS	6
-
-static struct {
-	struct stress *stress;
-	size_t chunk;
-	size_t bytes;
-	int fd;
-	char *map;
-} the;
 
 /* Errors of a call as a bit mask of: worked, ENOMEM, something else. */
 enum { WORKED = 1, NO_MEMORY = 2, OTHER = 4 };
@@ -172,93 +164,62 @@ static bool tolerable(int sig)
 }
 
 /* The chunk may be punched between two accesses: each may end in SIGBUS. */
-static __attribute__((noinline)) void touch_word(size_t offset)
+static void touch_or_fault(uint64_t *random)
 {
-	volatile uint64_t *at = (volatile uint64_t *)(the.map + offset);
-	uint64_t word;
-
 	if (sigsetjmp(fault_env, 1)) {
 		tolerable(fault_info.si_signo);
 		return;
 	}
 	fault_expected = true;
-	word = *at;
-	*at = pattern(offset);
+	touch_some(the.map, random, 1);
 	fault_expected = false;
-	if (!is_right(word, offset))
-		stress_fail(the.stress, "foreign word %llx at %#zx", (long long)word, offset);
 }
 
-static void *touch(void *unused)
+static size_t random_chunk(uint64_t *random)
 {
-	uint64_t random = (uintptr_t)pthread_self() | 1;
-
-	while (stress_goes_on(the.stress))
-		touch_word(next_random(&random) % (the.bytes / 8) * 8);
-	return unused;
+	return next_random(random) % CHUNKS * the.chunk;
 }
 
-static void *allocate(void *unused)
+static void allocate(uint64_t *random)
 {
-	uint64_t random = 7;
+	size_t offset = random_chunk(random);
+	int result = next_random(random) & 1 ?
+		fallocate(the.fd, 0, offset, the.chunk) :
+		madvise(the.map + offset, the.chunk, MADV_POPULATE_WRITE);
 
-	while (stress_goes_on(the.stress)) {
-		size_t offset = next_random(&random) % CHUNKS * the.chunk;
-		int result = next_random(&random) & 1 ?
-			fallocate(the.fd, 0, offset, the.chunk) :
-			madvise(the.map + offset, the.chunk, MADV_POPULATE_WRITE);
+	if (outcome(result) == OTHER)
+		stress_fail(the.stress, "allocating: %s", strerror(errno));
+}
 
-		if (outcome(result) == OTHER)
-			stress_fail(the.stress, "allocating: %s", strerror(errno));
+static void punch_two(uint64_t *random)
+{
+	if (fallocate(the.fd, PUNCH, random_chunk(random), 2 * the.chunk))
+		stress_fail(the.stress, "punch: %s", strerror(errno));
+}
+
+static void remap(uint64_t *random)
+{
+	char *map = map_arena(the.fd, the.bytes);
+
+	if (map == MAP_FAILED) {
+		if (errno != ENOMEM)
+			stress_fail(the.stress, "mmap: %s", strerror(errno));
+		return;
 	}
-	return unused;
-}
-
-static void *punch(void *unused)
-{
-	uint64_t random = 9;
-
-	while (stress_goes_on(the.stress)) {
-		size_t offset = next_random(&random) % CHUNKS * the.chunk;
-
-		if (fallocate(the.fd, PUNCH, offset, 2 * the.chunk))
-			stress_fail(the.stress, "punch: %s", strerror(errno));
-	}
-	return unused;
-}
-
-static void *remap(void *unused)
-{
-	uint64_t random = 11;
-
-	while (stress_goes_on(the.stress)) {
-		char *map = map_arena(the.fd, the.bytes);
-
-		if (map == MAP_FAILED) {
-			if (errno != ENOMEM)
-				stress_fail(the.stress, "mmap: %s", strerror(errno));
-			continue;
-		}
-		tolerable(touch_read(map + next_random(&random) % CHUNKS * the.chunk));
-		mprotect(map + the.chunk / 2, base_page(), PROT_READ);
-		tolerable(touch_read(map + the.chunk / 2));
-		munmap(map, the.bytes);
-	}
-	return unused;
+	tolerable(touch_read(map + random_chunk(random)));
+	mprotect(map + the.chunk / 2, base_page(), PROT_READ);
+	tolerable(touch_read(map + the.chunk / 2));
+	munmap(map, the.bytes);
 }
 
 TEST_F(faults, threads_go_on_and_contents_stay_right)
 {
-	static void *(* const work[])(void *) = { touch, touch, allocate, punch, remap };
-	pthread_t threads[ARRAY_SIZE(work)];
-	unsigned int i;
+	static const step_fn steps[] = {
+		touch_or_fault, touch_or_fault, allocate, punch_two, remap,
+	};
 
 	NEEDS_ARENA();
-	for (i = 0; i < ARRAY_SIZE(work); i++)
-		ASSERT_EQ(0, pthread_create(&threads[i], NULL, work[i], NULL));
-	stress_run(the.stress);
-	for (i = 0; i < ARRAY_SIZE(work); i++)
-		pthread_join(threads[i], NULL);
+	run_steps(steps, ARRAY_SIZE(steps));
 	EXPECT_EQ(0, the.stress->failed) { TH_LOG("%s", the.stress->why); }
 }
 
