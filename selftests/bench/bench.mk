@@ -8,13 +8,14 @@ bench-programs := $(O)/bench/span $(O)/bench/life
 bench-common   := $(bench-dir)/contestant.c $(bench-dir)/contestant.h
 bench-cflags   := $(CSTD) -Wall -Wextra -Werror -pthread -fno-plt	# a call, and no more
 
-# The two that have objects; the tests of memory in selftests/heap have the same.
+# The two that have objects, and the tests in selftests/heap that do the same without peers.
 bench-objects  := $(O)/bench/breathe $(O)/bench/survive
 objects-common := $(addprefix $(bench-dir)/,classes.c records.c) \
 		  $(addprefix examples/kv/,latency.c system.c)
 objects-headers := $(addprefix $(bench-dir)/,classes.h records.h breathing.h survivors.h) \
 		   $(addprefix examples/kv/,latency.h system.h)
 objects-cflags := -D_DEFAULT_SOURCE -I$(bench-dir) -Iexamples/kv
+objects-tests  := $(foreach test,breathing survivors,$(O)/heap/$(test) $(O)/guest/heap_$(test))
 
 check-targets += check-bench
 help-lines    += \
@@ -32,8 +33,10 @@ $(bench-programs): $(O)/bench/%: $(bench-dir)/%.c $(bench-common) $(bench-dir)/b
 	$(call say,LD)$(CC) $(CPPFLAGS) $(CFLAGS) $(bench-cflags) $(LDFLAGS) -o $@ $< $(filter %.c,$(bench-common)) \
 		-L$(O) -lhpheap -Wl,-rpath,'$$ORIGIN/..'
 
-$(O)/bench/breathe: $(bench-dir)/breathing.c
-$(O)/bench/survive: $(bench-dir)/survivors.c
+$(O)/bench/breathe $(O)/heap/breathing $(O)/guest/heap_breathing: $(bench-dir)/breathing.c
+$(O)/bench/survive $(O)/heap/survivors $(O)/guest/heap_survivors: $(bench-dir)/survivors.c
+$(objects-tests): $(objects-common) $(objects-headers) $(heap-dir)/footprints.h
+$(objects-tests): heap-more = -I$(bench-dir) -Iexamples/kv $(filter-out $<,$(filter %.c,$^))
 $(bench-objects): $(O)/bench/%: $(bench-dir)/%.c $(bench-dir)/objects.c $(bench-dir)/objects.h \
 		$(objects-common) $(objects-headers) $(bench-common) $(bench-dir)/bench.mk \
 		$(O)/libhpheap.so

@@ -48,7 +48,9 @@ static void tell_traffic(const char *time, const struct traffic *traffic)
 int main(int argc, char **argv)
 {
 	static struct breath breath;
-	struct breathing breathing = { .smallest = SMALLEST, .largest = LARGEST, .pause = wait_for_a_line };
+	struct breathing breathing = {
+		.smallest = SMALLEST, .largest = LARGEST, .pause = wait_for_a_line,
+	};
 	struct allocator allocator;
 
 	if (argc != 7) {

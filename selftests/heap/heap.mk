@@ -10,20 +10,11 @@ heap-guest    := device basic scavenger scarce hog breathing survivors units ran
 heap-cflags   := $(CSTD:c11=gnu11) -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -pthread -Wall -Wextra -Werror \
 		 -Ilib -isystem $(O)/ksft
 
-# Of the library's inside, tests see the headers in lib/; it is linked statically.
+# Of the library's inside, tests see the headers in lib/; it is linked statically. Some are
+# linked with heap-wrap, or have further sources in heap-more.
 $(O)/heap/%: $(heap-dir)/%.c $(heap-dir)/heap.h $(heap-dir)/regions.h $(heap-dir)/heap.mk $(O)/ksft/.stamp $(O)/libhpheap.a
 	@mkdir -p $(@D)
 	$(call say,LD)$(CC) $(CPPFLAGS) $(CFLAGS) $(heap-cflags) $(LDFLAGS) $(heap-wrap) -o $@ $< $(heap-more) $(O)/libhpheap.a $(lib-libs)
-
-# The workloads of make bench, and what they are made of.
-heap-objects := breathing survivors
-$(foreach test,$(heap-objects),$(eval \
-	$(O)/heap/$(test) $(O)/guest/heap_$(test): selftests/bench/$(test).c))
-$(foreach test,$(heap-objects),$(O)/heap/$(test) $(O)/guest/heap_$(test)): \
-	heap-more = -Iselftests/bench -Iexamples/kv $(filter-out $<,$(filter %.c,$^))
-$(foreach test,$(heap-objects),$(O)/heap/$(test) $(O)/guest/heap_$(test)): \
-	$(addprefix selftests/bench/,classes.c classes.h records.c records.h breathing.h survivors.h) \
-	$(addprefix examples/kv/,latency.c latency.h system.c system.h) $(heap-dir)/footprints.h
 
 # The tests' own device: see fake_device.h.
 $(O)/heap/fake_device $(O)/heap/fake_fork $(O)/heap/fake_purge: heap-wrap := -Wl,--wrap=ioctl -Wl,--wrap=madvise \
