@@ -37,7 +37,7 @@ struct hph_cache {
 	 * Where it frees that one again, it need not be looked up: what is known of it
 	 * stays, though the program has it (C4).
 	 */
-	uint32_t recent_pages;	/* 0: it is not here */
+	size_t recent_pages;	/* 0: it is not here */
 	struct hph_cached recent;
 	const struct hph_unit *recent_unit;
 	uint32_t nr_large;
@@ -136,6 +136,8 @@ static inline uintptr_t hph_cached_out(const struct hph_cached *cached, size_t p
 {
 	const uintptr_t addr = cached->addr & ~(uintptr_t)HPH_CACHED_ZERO;
 
+	if (!addr)
+		__builtin_unreachable();
 	*zero = cached->addr & HPH_CACHED_ZERO;
 	atomic_store_explicit(cached->live, (uint8_t)hph_live_code(hph_page_in_unit(addr), pages),
 			      memory_order_relaxed);
@@ -151,7 +153,8 @@ static inline void hph_cached_in(struct hph_cached *cached, _Atomic uint8_t *liv
 }
 
 /**
- * hph_cache_take_small() - a small span of any alignment from the thread's cache
+ * hph_cache_take_small() - a span of any alignment, if it is small, from the thread's cache
+ * @pages: of it, at least 1; that they are few is not looked at before it has to be
  *
  * Return: its address; 0: there is none, or no cache.
  */
@@ -163,12 +166,15 @@ static inline uintptr_t hph_cache_take_small(const struct hpheap *heap, size_t p
 
 	if (!cache || !hph_cache_enter(cache))
 		return 0;
-	stack = &cache->stacks[pages];
 	if (__builtin_expect(cache->recent_pages == pages, 1)) {
+		if (pages > HPH_SMALL_PAGES)
+			__builtin_unreachable();
 		cache->recent_pages = 0;
 		addr = hph_cached_out(&cache->recent, pages, zero);
-	} else if (stack->count) {
-		addr = hph_cached_out(&cache->small[pages][--stack->count], pages, zero);
+	} else if (pages <= HPH_SMALL_PAGES) {
+		stack = &cache->stacks[pages];
+		if (stack->count)
+			addr = hph_cached_out(&cache->small[pages][--stack->count], pages, zero);
 	}
 	hph_cache_exit(cache);
 	return addr;
@@ -207,7 +213,7 @@ static inline bool hph_cache_push(struct hph_cache *cache, size_t pages,
 	struct hph_stack *stack = &cache->stacks[pages];
 
 	if (__builtin_expect(!cache->recent_pages, 1)) {
-		cache->recent_pages = (uint32_t)pages;
+		cache->recent_pages = pages;
 		cache->recent_unit = unit;
 		hph_cached_in(&cache->recent, live, addr);
 		return true;
@@ -232,8 +238,9 @@ static inline bool hph_cache_push_large(struct hph_cache *cache, size_t pages,
 /**
  * hph_cache_give_again() - give the span at cache->recent's address to a thread's cache
  *
- * Return: false when no small span lives there, it is none of the cache's zone, or there
- * is no room.
+ * If it is live, the program has it: there is room.
+ *
+ * Return: false when no small span lives there, or it is none of the cache's zone.
  */
 static inline bool hph_cache_give_again(struct hph_cache *cache)
 {
@@ -243,8 +250,7 @@ static inline bool hph_cache_give_again(struct hph_cache *cache)
 
 	if (pages - 1 >= HPH_SMALL_PAGES || !hph_cache_enter(cache))
 		return false;
-	if (__builtin_expect(hph_unit_raw_tag(cache->recent_unit) == cache->used_tag &&
-			     !cache->recent_pages, 1)) {
+	if (__builtin_expect(hph_unit_raw_tag(cache->recent_unit) == cache->used_tag, 1)) {
 		cache->recent_pages = pages;
 		atomic_store_explicit(live, 0, memory_order_relaxed);
 		given = true;

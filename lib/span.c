@@ -104,12 +104,14 @@ void *alloc_checked(struct hpheap *heap, size_t bytes, size_t align, unsigned in
 	return (void *)addr;
 }
 
-static __attribute__((noinline)) void *alloc_large(struct hpheap *heap, size_t bytes)
+/* What no stack of the thread's cache had. */
+static __attribute__((noinline)) void *alloc_missed(struct hpheap *heap, size_t bytes, size_t pages)
 {
-	const size_t pages = (bytes - 1) / HPHEAP_PAGE_SIZE + 1;
+	uintptr_t addr = 0;
 	bool zero;
-	const uintptr_t addr = hph_cache_take_large(heap, pages, &zero);
 
+	if (bytes && pages > HPH_SMALL_PAGES)
+		addr = hph_cache_take_large(heap, pages, &zero);
 	return addr ? (void *)addr : alloc_checked(heap, bytes, 0, 0);
 }
 
@@ -119,16 +121,14 @@ static __attribute__((noinline)) void *alloc_large(struct hpheap *heap, size_t b
  */
 void *hpheap_span_alloc(struct hpheap *heap, size_t bytes, size_t align, unsigned int flags)
 {
-	const size_t before = (bytes - 1) / HPHEAP_PAGE_SIZE;	/* of 0 bytes: many */
+	const size_t pages = (bytes - 1) / HPHEAP_PAGE_SIZE + 1;	/* of 0 bytes: many */
 	uintptr_t addr;
 	bool zero;
 
 	if (align | flags || !heap)
 		return alloc_checked(heap, bytes, align, flags);
-	if (before >= HPH_SMALL_PAGES)
-		return alloc_large(heap, bytes);
-	addr = hph_cache_take_small(heap, before + 1, &zero);
-	return addr ? (void *)addr : alloc_checked(heap, bytes, 0, 0);
+	addr = hph_cache_take_small(heap, pages, &zero);
+	return addr ? (void *)addr : alloc_missed(heap, bytes, pages);
 }
 
 /* The zone of an address, and under its lock the span that begins there. */
