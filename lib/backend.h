@@ -62,15 +62,15 @@ struct hph_backend_ops {
 
 	/*
 	 * Part of a committed unit, whole base pages: split() says that it will be
-	 * without some, thin() gives some back. join() says that it will be whole, collapse()
-	 * makes it so if that is possible at once, and thicken() fills what is not there,
-	 * zeroed. NULL: whole units only.
+	 * without some, thin() gives some back. join() says that it will be whole. Then
+	 * collapse() makes it so at once, all of it or nothing, or thicken() does for some;
+	 * what was not there is zero. NULL: whole units only.
 	 */
 	void (*split)(struct hph_backend *backend, uintptr_t unit);
 	int (*thin)(struct hph_backend *backend, uintptr_t addr, size_t bytes);
 	int (*thicken)(struct hph_backend *backend, uintptr_t addr, size_t bytes);
 	void (*join)(struct hph_backend *backend, uintptr_t unit);
-	void (*collapse)(struct hph_backend *backend, uintptr_t unit);
+	int (*collapse)(struct hph_backend *backend, uintptr_t unit);
 
 	/* Bytes that the process could have at all: more is not asked for. NULL: any number. */
 	uint64_t (*most)(void);

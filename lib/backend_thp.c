@@ -6,6 +6,7 @@
  * Advice and placement come with attach(), before the first page can: with
  * mlockall(MCL_FUTURE) it is mprotect() in commit() that fills a unit.
  */
+#include <errno.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -126,10 +127,9 @@ static void anon_join(struct hph_backend *backend, uintptr_t unit)
 		hph_os_advise_huge(unit, HPHEAP_HUGE_SIZE, true);
 }
 
-static void anon_collapse(struct hph_backend *backend, uintptr_t unit)
+static int anon_collapse(struct hph_backend *backend, uintptr_t unit)
 {
-	if (to_anon(backend)->huge)
-		hph_os_collapse(unit, HPHEAP_HUGE_SIZE);
+	return to_anon(backend)->huge ? hph_os_collapse(unit, HPHEAP_HUGE_SIZE) : -EOPNOTSUPP;
 }
 
 static void anon_query(struct hph_backend *backend, struct hph_backend_facts *facts)

@@ -278,6 +278,59 @@ static void lengthen(struct hpheap *heap, struct hph_zone *zone, size_t units)
 	pthread_mutex_unlock(&zone->lock);
 }
 
+/* A span in the longest free run, made as long as that takes; 0: there is no room behind it. */
+static uintptr_t grow_behind(struct hpheap *heap, struct hph_zone *zone,
+			     const struct hph_want *want, bool *zero)
+{
+	const size_t units = hph_want_nr_units(want);
+	uintptr_t addr;
+
+	if (units == 1 || hph_want_unit_align(want) != 1)
+		return 0;
+	lengthen(heap, zone, units);
+	pthread_mutex_lock(&zone->lock);
+	addr = hph_pages_alloc(&zone->pages, want, zero);
+	pthread_mutex_unlock(&zone->lock);
+	return addr;
+}
+
+/* A span in units that were empty, or are new. */
+static uintptr_t grow_into(struct hpheap *heap, struct hph_zone *zone,
+			   const struct hph_want *want, bool *zero)
+{
+	const size_t units = hph_want_nr_units(want), align = hph_want_unit_align(want);
+	struct hph_batch batch;
+	uintptr_t addr;
+
+	if (!charge(heap, units, true))
+		return 0;
+	if (take(heap, zone, units, align, reach_ahead(heap), true, &batch)) {
+		atomic_fetch_sub(&heap->held_units, units);
+		return 0;
+	}
+	if (hph_batch_fill(heap, zone, &batch, zone->node))
+		return 0;
+	pthread_mutex_lock(&zone->lock);
+	hph_batch_account(heap, zone, &batch);
+	addr = hph_pages_carve(&zone->pages, batch.first, want, zero);
+	pthread_mutex_unlock(&zone->lock);
+	return addr;
+}
+
+/* There is something to scavenge now; and to fetch ahead, but for a small heap or a limited one. */
+static void note_growth(struct hpheap *heap, struct hph_zone *zone)
+{
+	bool ahead;
+
+	hph_scavenger_want();
+	pthread_mutex_lock(&zone->lock);
+	ahead = (zone->pages.used_units >= HPH_AHEAD_LEAST || zone->pages.thin) &&
+		atomic_load(&heap->limit_units) == SIZE_MAX && !atomic_exchange(&zone->grew, true);
+	pthread_mutex_unlock(&zone->lock);
+	if (ahead)
+		hph_scavenger_hurry();
+}
+
 /**
  * hph_grow_span() - a span for which there was no memory
  * @zero: out: it is known to be zero
@@ -292,41 +345,17 @@ uintptr_t hph_grow_span(struct hpheap *heap, struct hph_zone *zone, const struct
 			bool *zero)
 {
 	const size_t units = hph_want_nr_units(want);
-	struct hph_batch batch;
 	uintptr_t addr;
-	bool ahead;
 
 	addr = hph_thicken_span(heap, zone, want, zero);
+	if (!addr && !is_hopeless(heap, units)) {
+		hph_empty_broken(heap, zone, units);
+		addr = grow_behind(heap, zone, want, zero);
+		if (!addr)
+			addr = grow_into(heap, zone, want, zero);
+	}
 	if (addr)
-		return addr;
-	if (is_hopeless(heap, units))
-		return 0;
-	hph_empty_broken(heap, zone, units);
-	if (units > 1 && hph_want_unit_align(want) == 1) {
-		lengthen(heap, zone, units);
-		pthread_mutex_lock(&zone->lock);
-		addr = hph_pages_alloc(&zone->pages, want, zero);
-		pthread_mutex_unlock(&zone->lock);
-		if (addr)
-			return addr;
-	}
-	if (!charge(heap, units, true))
-		return 0;
-	if (take(heap, zone, units, hph_want_unit_align(want), reach_ahead(heap), true, &batch)) {
-		atomic_fetch_sub(&heap->held_units, units);
-		return 0;
-	}
-	if (hph_batch_fill(heap, zone, &batch, zone->node))
-		return 0;
-	hph_scavenger_want();
-	pthread_mutex_lock(&zone->lock);
-	hph_batch_account(heap, zone, &batch);
-	addr = hph_pages_carve(&zone->pages, batch.first, want, zero);
-	ahead = (zone->pages.used_units >= HPH_AHEAD_LEAST || zone->pages.thin) &&
-		atomic_load(&heap->limit_units) == SIZE_MAX && !atomic_exchange(&zone->grew, true);
-	pthread_mutex_unlock(&zone->lock);
-	if (ahead)
-		hph_scavenger_hurry();
+		note_growth(heap, zone);
 	return addr;
 }
 

@@ -29,7 +29,8 @@ struct hph_zone {
 	uint64_t releases;
 	uint64_t fallbacks;
 	int fallback_errno;
-	_Atomic bool grew;	/* since the scavenger looked */
+	_Atomic bool grew;	/* since the scavenger looked: */
+	_Atomic bool filled;	/* by filling thin units */
 	unsigned int ahead_looks;	/* of the scavenger's: it looks so often for growth, */
 	size_t purgeable_due;	/* and has to release so many */
 	bool loose;		/* sparse units go until little is free beside spans */
@@ -111,7 +112,7 @@ bool hph_make_way(struct hpheap *heap, size_t units);
 size_t hph_thin(struct hpheap *heap, size_t bytes, bool dense);
 size_t hph_thin_idle(struct hpheap *heap, struct hph_zone *zone,
 		     const struct hpheap_policy *policy, bool urgent);
-bool hph_thicken_back(struct hpheap *heap, struct hph_zone *zone);
+bool hph_thicken_back(struct hpheap *heap, struct hph_zone *zone, bool early);
 uintptr_t hph_thicken_span(struct hpheap *heap, struct hph_zone *zone,
 			   const struct hph_want *want, bool *zero);
 void hph_fence(struct hpheap *heap, struct hph_zone *zone, const struct hph_found *found);

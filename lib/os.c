@@ -177,10 +177,13 @@ int hph_os_advise_huge(uintptr_t addr, size_t bytes, bool huge)
 	return madvise((void *)addr, bytes, huge ? MADV_HUGEPAGE : MADV_NOHUGEPAGE) ? -errno : 0;
 }
 
-/* Asks for huge pages now. Where that is not to be had, the memory stays as it is. */
-void hph_os_collapse(uintptr_t addr, size_t bytes)
+/*
+ * Asks for huge pages now; what is not there comes, zeroed. Where that is not to be had, the
+ * memory stays as it is.
+ */
+int hph_os_collapse(uintptr_t addr, size_t bytes)
 {
-	madvise((void *)addr, bytes, MADV_COLLAPSE);
+	return madvise((void *)addr, bytes, MADV_COLLAPSE) ? -errno : 0;
 }
 
 /*

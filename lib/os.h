@@ -26,7 +26,7 @@ void hph_os_close_down(uintptr_t addr, size_t bytes);
 int hph_os_forbid(uintptr_t addr, size_t bytes);
 void hph_os_seal(uintptr_t addr, size_t bytes, const char *name);
 int hph_os_advise_huge(uintptr_t addr, size_t bytes, bool huge);
-void hph_os_collapse(uintptr_t addr, size_t bytes);
+int hph_os_collapse(uintptr_t addr, size_t bytes);
 int hph_os_populate(uintptr_t addr, size_t bytes);
 int hph_os_discard(uintptr_t addr, size_t bytes);
 int hph_os_remove(uintptr_t addr, size_t bytes);

@@ -127,7 +127,7 @@ struct hph_unit *hph_pages_sparsest(const struct hph_pages *pages,
 unsigned int hph_pages_thin(struct hph_pages *pages, struct hph_unit *unit, unsigned int group,
 			    hph_pagemap away);
 void hph_pages_thicken(struct hph_pages *pages, struct hph_unit *unit, const hph_pagemap back);
-struct hph_unit *hph_pages_thin_back(struct hph_pages *pages);
+struct hph_unit *hph_pages_thin_back(struct hph_pages *pages, bool early);
 struct hph_unit *hph_pages_thin_fit(struct hph_pages *pages, const struct hph_want *want);
 void hph_pages_break(struct hph_pages *pages, struct hph_unit *unit);
 size_t hph_pages_take_last_broken(struct hph_pages *pages, size_t units, uintptr_t *first);

@@ -181,7 +181,7 @@ static bool thicken_some(struct hpheap *heap, struct look *look)
 	unsigned int i;
 
 	for (i = 0; i < heap->nr_zones; i++) {
-		while (look->given < PIECE && hph_thicken_back(heap, &heap->zones[i])) {
+		while (look->given < PIECE && hph_thicken_back(heap, &heap->zones[i], false)) {
 			look->given++;
 			any = true;
 		}
@@ -254,9 +254,24 @@ static void look_at(struct hpheap *heap, void *arg)
 	atomic_fetch_add(&heap->scavenged_pages, bytes >> HPH_PAGE_SHIFT);
 }
 
+/* One unit more for a zone that grows: one that was thinned, else a new one. */
+static bool fetch(struct hpheap *heap, struct hph_zone *zone, size_t wanted, bool early)
+{
+	size_t there;
+
+	if (hph_thicken_back(heap, zone, early))
+		return true;
+	pthread_mutex_lock(&zone->lock);
+	there = zone->pages.free_units;
+	pthread_mutex_unlock(&zone->lock);
+	return there < wanted && !hph_grow_reserve(heap, zone, 1, zone->node);
+}
+
 /*
- * Gives zones that grow some units before they ask, those that were thinned first, so that
- * it is not a request that waits for the system; not if there may be too much already.
+ * Gives zones that grow some units before they ask, so that it is not a request that waits
+ * for the system; not if there may be too much already. Where a request had to fill a thin
+ * unit, the next ones will have to, too: some are filled for them, and all when the load is
+ * back.
  */
 static void grow_ahead(struct hpheap *heap, void *arg)
 {
@@ -265,7 +280,8 @@ static void grow_ahead(struct hpheap *heap, void *arg)
 
 	for (i = 0; i < heap->nr_zones; i++) {
 		struct hph_zone *zone = &heap->zones[i];
-		size_t wanted, there;
+		const bool filled = atomic_exchange(&zone->filled, false);
+		size_t wanted, done = 0;
 
 		if (atomic_exchange(&zone->grew, false))
 			zone->ahead_looks = AHEAD_LOOKS;
@@ -275,12 +291,12 @@ static void grow_ahead(struct hpheap *heap, void *arg)
 		look->growing = true;
 		pthread_mutex_lock(&zone->lock);
 		wanted = least(look->policy.ahead_units, zone->pages.used_units / AHEAD_SHARE);
-		there = zone->pages.free_units;
 		pthread_mutex_unlock(&zone->lock);
-		if (hph_thicken_back(heap, zone) ||
-		    (there < wanted &&
-		     !hph_grow_reserve(heap, zone, least(wanted - there, 2), zone->node)))
+		while (done < PIECE && fetch(heap, zone, wanted, filled && done <= wanted))
+			done++;
+		if (done)
 			zone->ahead_looks = AHEAD_LOOKS;
+		look->more |= done == PIECE;
 	}
 }
 
@@ -375,11 +391,11 @@ static void *run(void *unused)
 	next = read_clock(CLOCK_MONOTONIC) + LOOK_NS;
 	while (sleep_until(next < ahead ? next : ahead)) {
 		hph_policy_read(&look.policy);
-		look.growing = false;
+		look.growing = look.more = false;
 		if (look.policy.ahead_units && !atomic_load(&cramped))
 			hph_heaps_visit(grow_ahead, &look);
 		now = read_clock(CLOCK_MONOTONIC);
-		ahead = look.growing ? now + AHEAD_NS : INT64_MAX;
+		ahead = look.more ? now : look.growing ? now + AHEAD_NS : INT64_MAX;
 		if (now >= next)
 			next = scavenge(&turn);
 	}

@@ -189,8 +189,10 @@ static int thicken(struct hpheap *heap, struct hph_zone *zone, struct hph_unit *
 	int error;
 
 	join(unit);
-	ops->collapse(unit->owner, hph_unit_addr(unit->number));
-	error = for_each_run(unit, away, done, ops->thicken);
+	memcpy(done, away, sizeof(done));
+	error = ops->collapse(unit->owner, hph_unit_addr(unit->number));
+	if (error)
+		error = for_each_run(unit, away, done, ops->thicken);
 	if (error) {
 		unit->split = true;
 		ops->split(unit->owner, hph_unit_addr(unit->number));
@@ -202,17 +204,18 @@ static int thicken(struct hpheap *heap, struct hph_zone *zone, struct hph_unit *
 
 /**
  * hph_thicken_back() - all of one thin unit, if the low demand that it was thinned at is past
+ * @early: or if not
  *
  * Return: whether it came back.
  */
-bool hph_thicken_back(struct hpheap *heap, struct hph_zone *zone)
+bool hph_thicken_back(struct hpheap *heap, struct hph_zone *zone, bool early)
 {
 	struct hph_unit *unit;
 	hph_pagemap away;
 	int error;
 
 	pthread_mutex_lock(&zone->lock);
-	unit = hph_pages_thin_back(&zone->pages);
+	unit = hph_pages_thin_back(&zone->pages, early);
 	if (unit)
 		begin(heap, unit, away);
 	pthread_mutex_unlock(&zone->lock);
@@ -245,5 +248,7 @@ uintptr_t hph_thicken_span(struct hpheap *heap, struct hph_zone *zone,
 	if (!thicken(heap, zone, unit, away))
 		addr = hph_pages_alloc(&zone->pages, want, zero);
 	pthread_mutex_unlock(&zone->lock);
+	if (addr)
+		atomic_store(&zone->filled, true);
 	return addr;
 }

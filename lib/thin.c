@@ -195,13 +195,13 @@ struct hph_unit *hph_pages_thin_fit(struct hph_pages *pages, const struct hph_wa
 
 /*
  * A thin unit, the one that was thinned last first, when a quarter more is in use than
- * then: the load is back. It is thinning then.
+ * then: the load is back; or @early. It is thinning then.
  */
-struct hph_unit *hph_pages_thin_back(struct hph_pages *pages)
+struct hph_unit *hph_pages_thin_back(struct hph_pages *pages, bool early)
 {
 	struct hph_unit *unit = pages->thin;
 
-	if (pages->used_pages < pages->thin_used + pages->thin_used / BACK_SHARE)
+	if (!early && pages->used_pages < pages->thin_used + pages->thin_used / BACK_SHARE)
 		return NULL;
 	while (unit && unit->thinning)
 		unit = unit->broken[NEXT];

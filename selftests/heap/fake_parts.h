@@ -82,7 +82,8 @@ static inline void fake_join(struct hph_backend *backend, uintptr_t addr)
 	pthread_mutex_unlock(&fake->lock);
 }
 
-static inline void fake_collapse(struct hph_backend *backend, uintptr_t addr)
+/* It never can, so that thicken() is called for what is away. */
+static inline int fake_collapse(struct hph_backend *backend, uintptr_t addr)
 {
 	struct fake *fake = fake_begin(backend);
 	struct fake_unit *unit = fake_unit(fake, hph_unit_of(addr));
@@ -92,6 +93,7 @@ static inline void fake_collapse(struct hph_backend *backend, uintptr_t addr)
 	if (unit->split)
 		fake_wrong(fake, "collapse(%#jx) of a unit that shall be split", (uintmax_t)addr);
 	pthread_mutex_unlock(&fake->lock);
+	return -EAGAIN;
 }
 
 #endif /* SELFTESTS_FAKE_PARTS_H */

@@ -7,6 +7,7 @@
 #include "heap.h"
 
 #include <sched.h>
+#include <sys/resource.h>
 
 #include "cache.h"
 
@@ -92,23 +93,40 @@ TEST_F(sparse, units_give_back_whole_free_base_pages)
 }
 
 /* That they lack pages was right for so many spans as there were then. */
+static long minor_faults(void)
+{
+	struct rusage usage;
+
+	getrusage(RUSAGE_THREAD, &usage);
+	return usage.ru_minflt;
+}
+
 TEST_F(sparse, units_are_whole_again_when_the_load_is_back)
 {
 	struct hph_zone *zone = hph_zone_here(self->heap);
 	char *small, *large;
+	long faults;
 
 	free_all_but(self, 4 * pages_per_base_page());
-	EXPECT_FALSE(hph_thicken_back(self->heap, zone));
+	EXPECT_FALSE(hph_thicken_back(self->heap, zone, false));
 	ASSERT_NE(0, hpheap_scavenge(self->heap, SIZE_MAX));
 	ASSERT_NE(0, stats_of(self->heap).away_bytes);
-	EXPECT_FALSE(hph_thicken_back(self->heap, zone));
+	EXPECT_FALSE(hph_thicken_back(self->heap, zone, false));
+	EXPECT_TRUE(hph_thicken_back(self->heap, zone, true));
+	EXPECT_EQ(0, stats_of(self->heap).away_bytes);
+	ASSERT_NE(0, hpheap_scavenge(self->heap, SIZE_MAX));
 	large = hpheap_span_alloc(self->heap, UNIT, UNIT, 0);
 	ASSERT_NE(NULL, large);
-	EXPECT_TRUE(hph_thicken_back(self->heap, zone));
+	faults = minor_faults();
+	EXPECT_TRUE(hph_thicken_back(self->heap, zone, false));
+	faults = minor_faults() - faults;
 	EXPECT_EQ(0, stats_of(self->heap).away_bytes);
 	EXPECT_EQ(UNIT, resident_bytes(self->unit, UNIT));
+	/* Made huge first, then looked what lacks; the other way round is a fault for each page. */
+	if (smaps_bytes(self->unit, UNIT, "AnonHugePages:") == UNIT)
+		EXPECT_GT(8, faults);
 	EXPECT_TRUE(kept_are_intact(self));
-	EXPECT_FALSE(hph_thicken_back(self->heap, zone));
+	EXPECT_FALSE(hph_thicken_back(self->heap, zone, false));
 	/* What came back is zero, and known to be. */
 	small = hpheap_span_alloc(self->heap, PAGE, 0, HPHEAP_SPAN_ZERO);
 	ASSERT_NE(NULL, small);
