@@ -11,7 +11,7 @@
  *
  * And yet others must get at a cache: to count exactly, to have its spans back
  * when memory is short, to make it whole for a fork. They close it. The thread
- * sets inside, then looks at closed; who closes sets closed, then looks at
+ * sets inside, then looks at the guard; who closes sets CLOSED there, then looks at
  * inside. Each needs its store to be seen before its load; the thread's fence is
  * made by the other one, for it, with membarrier(2) (Linux 4.14), which has
  * every running thread of the process execute one. The idea is that of biased
@@ -34,14 +34,14 @@
  * goes back if its unit is far emptier than the others (bins.c): a span that is used
  * again and again where it happens to lie would keep that from becoming empty.
  *
- * C1 A cache is changed by its owner while inside and not closed, or by who
+ * C1 A cache is changed by its owner who was inside before it was closed, or by who
  *    holds the heap's grow lock and has closed it; a depot under its zone's lock, by
  *    who is inside a cache or has closed all of them.
  * C2 count <= most in each stack; granted is the sum of most times its pages,
  *    and at most HPH_CACHE_PAGES.
  * C3 large_pages is the sum over the large ones, at most large_most; the heap's
  *    large_granted is the sum of large_most over its caches.
- * C4 recent's address, live and unit belong together, and are its owner's to change: what
+ * C4 recent's address, live, unit and size belong together, and are its owner's to change: what
  *    is known of a unit stays where it is for good, so live[] and the unit's tag tell at
  *    any time what begins there, as they do for any other address.
  */
@@ -97,11 +97,12 @@ static void give_back_large(const struct hpheap *heap, struct hph_cache *cache, 
 /* All goes back, and what was granted with it. Under the zone's lock. */
 void hph_cache_empty(struct hpheap *heap, struct hph_cache *cache)
 {
+	const unsigned int recent = hph_cache_recent(cache);
 	size_t pages;
 
-	if (cache->recent_pages)
-		hph_pages_free_cached(&cache->zone->pages, &cache->recent, 1, cache->recent_pages);
-	cache->recent_pages = 0;
+	if (recent)
+		hph_pages_free_cached(&cache->zone->pages, &cache->recent, 1, recent);
+	hph_cache_set_recent(cache, 0);
 	for (pages = 1; pages <= HPH_SMALL_PAGES; pages++) {
 		give_back(cache, pages, 0);
 		cache->granted -= cache->stacks[pages].most * pages;
@@ -213,12 +214,12 @@ static bool dig(struct hph_cached *spans, unsigned int count, size_t align)
 /* To its stack if that has room: there it is looked for. */
 static void settle_recent(struct hph_cache *cache)
 {
-	struct hph_stack *stack = &cache->stacks[cache->recent_pages];
+	struct hph_stack *stack = &cache->stacks[hph_cache_recent(cache)];
 
-	if (!cache->recent_pages || stack->count == stack->most)
+	if (!hph_cache_recent(cache) || stack->count == stack->most)
 		return;
-	cache->small[cache->recent_pages][stack->count++] = cache->recent;
-	cache->recent_pages = 0;
+	cache->small[hph_cache_recent(cache)][stack->count++] = cache->recent;
+	hph_cache_set_recent(cache, 0);
 }
 
 /* Spans of a size, from the top of one stack onto another that has room for so many. */
@@ -352,11 +353,9 @@ bool hph_cache_give(struct hpheap *heap, struct hph_unit *unit, size_t pages, ui
 
 	if (!cache)
 		cache = hph_cache_join(heap);
-	if (!cache || !hph_cache_enter(cache))
+	if (!cache || !hph_cache_enter_from(cache, unit))
 		return false;
-	given = hph_unit_raw_tag(unit) == cache->used_tag &&
-		(push(cache, pages, unit, addr) ||
-		 push_after_all(heap, cache, pages, unit, addr));
+	given = push(cache, pages, unit, addr) || push_after_all(heap, cache, pages, unit, addr);
 	hph_cache_exit(cache);
 	return given;
 }
@@ -374,7 +373,7 @@ bool hph_cache_flush(struct hpheap *heap)
 	if (!cache || !hph_cache_enter(cache))
 		return false;
 	pthread_mutex_lock(&cache->zone->lock);
-	any = cache->recent_pages || cache->granted || cache->nr_large ||
+	any = hph_cache_recent(cache) || cache->granted || cache->nr_large ||
 	      cache->zone->depot->granted;
 	hph_cache_empty(heap, cache);
 	hph_cache_empty(heap, cache->zone->depot);

@@ -22,23 +22,39 @@ struct hph_stack {
 	uint32_t most;	/* so many may be here now; it is granted while there is demand */
 };
 
+#if SIZE_MAX > UINT32_MAX
+typedef uint32_t hph_half;
+#else
+typedef uint16_t hph_half;
+#endif
+
+/*
+ * One store takes or gives the most recent span, and leaves the cache. (The word is not
+ * _Atomic, but used as such, so that it can be put together in a register.)
+ */
+union hph_door {
+	struct {
+		_Atomic hph_half recent_pages;	/* 0: it is not here */
+		_Atomic hph_half inside;	/* the thread is: see cache.c */
+	};
+	size_t word;
+};
+
+/* In a cache's guard: whoever wants the cache has closed it. */
+#define HPH_GUARD_CLOSED	0x10000u
+
 /* The spans that one thread holds ready for itself, of one heap. */
 struct hph_cache {
-	/*
-	 * The thread says in one that it is inside, whoever wants the cache in the
-	 * other that it is closed: see cache.c.
-	 */
-	_Atomic bool inside;
-	_Atomic bool closed;
-	uint16_t used_tag;	/* of the units whose spans may be here: zone, and USED */
+	union hph_door door;
+	_Atomic uint32_t guard;	/* the tag of units whose spans may be here; or with CLOSED */
 	/*
 	 * The small span that was freed last, before any stack: where a program frees
 	 * one and takes the next, one operation need not wait for the other's count.
 	 * Where it frees that one again, it need not be looked up: what is known of it
 	 * stays, though the program has it (C4).
 	 */
-	size_t recent_pages;	/* 0: it is not here */
-	struct hph_cached recent;
+	uint32_t recent_size;	/* in pages; UINT32_MAX: there was none */
+	struct hph_cached recent;	/* never known to be zero */
 	const struct hph_unit *recent_unit;
 	uint32_t nr_large;
 	size_t large_pages;
@@ -115,20 +131,52 @@ static inline struct hph_cache *hph_cache_of(const struct hpheap *heap)
 	return slot->cache;
 }
 
-/* False: it is closed. */
-static inline bool hph_cache_enter(struct hph_cache *cache)
+static inline void hph_cache_exit_with(struct hph_cache *cache, hph_half recent_pages)
 {
-	atomic_store_explicit(&cache->inside, true, memory_order_relaxed);
-	atomic_signal_fence(memory_order_seq_cst);
-	if (__builtin_expect(!atomic_load_explicit(&cache->closed, memory_order_acquire), 1))
-		return true;
-	atomic_store_explicit(&cache->inside, false, memory_order_release);
-	return false;
+	const union hph_door door = { .recent_pages = recent_pages };
+
+	__atomic_store_n(&cache->door.word, door.word, __ATOMIC_RELEASE);
+}
+
+static inline hph_half hph_cache_recent(const struct hph_cache *cache)
+{
+	return atomic_load_explicit(&cache->door.recent_pages, memory_order_relaxed);
+}
+
+static inline void hph_cache_set_recent(struct hph_cache *cache, size_t pages)
+{
+	atomic_store_explicit(&cache->door.recent_pages, (hph_half)pages, memory_order_relaxed);
 }
 
 static inline void hph_cache_exit(struct hph_cache *cache)
 {
-	atomic_store_explicit(&cache->inside, false, memory_order_release);
+	hph_cache_exit_with(cache, hph_cache_recent(cache));
+}
+
+/* What the guard is then. */
+static inline uint32_t hph_cache_begin(struct hph_cache *cache)
+{
+	atomic_store_explicit(&cache->door.inside, 1, memory_order_relaxed);
+	atomic_signal_fence(memory_order_seq_cst);
+	return atomic_load_explicit(&cache->guard, memory_order_acquire);
+}
+
+/* False: it is closed. */
+static inline bool hph_cache_enter(struct hph_cache *cache)
+{
+	if (__builtin_expect(!(hph_cache_begin(cache) & HPH_GUARD_CLOSED), 1))
+		return true;
+	atomic_store_explicit(&cache->door.inside, 0, memory_order_release);
+	return false;
+}
+
+/* False: it is closed, or a span that begins in @unit is none for it. */
+static inline bool hph_cache_enter_from(struct hph_cache *cache, const struct hph_unit *unit)
+{
+	if (__builtin_expect(hph_cache_begin(cache) == hph_unit_raw_tag(unit), 1))
+		return true;
+	atomic_store_explicit(&cache->door.inside, 0, memory_order_release);
+	return false;
 }
 
 /* A span goes from the cache to the program. */
@@ -136,8 +184,6 @@ static inline uintptr_t hph_cached_out(const struct hph_cached *cached, size_t p
 {
 	const uintptr_t addr = cached->addr & ~(uintptr_t)HPH_CACHED_ZERO;
 
-	if (!addr)
-		__builtin_unreachable();
 	*zero = cached->addr & HPH_CACHED_ZERO;
 	atomic_store_explicit(cached->live, (uint8_t)hph_live_code(hph_page_in_unit(addr), pages),
 			      memory_order_relaxed);
@@ -166,12 +212,16 @@ static inline uintptr_t hph_cache_take_small(const struct hpheap *heap, size_t p
 
 	if (!cache || !hph_cache_enter(cache))
 		return 0;
-	if (__builtin_expect(cache->recent_pages == pages, 1)) {
-		if (pages > HPH_SMALL_PAGES)
+	if (__builtin_expect(hph_cache_recent(cache) == pages, 1)) {
+		addr = cache->recent.addr;
+		if (pages > HPH_SMALL_PAGES || !addr)
 			__builtin_unreachable();
-		cache->recent_pages = 0;
-		addr = hph_cached_out(&cache->recent, pages, zero);
-	} else if (pages <= HPH_SMALL_PAGES) {
+		*zero = false;
+		atomic_store_explicit(cache->recent.live, (uint8_t)pages, memory_order_relaxed);
+		hph_cache_exit_with(cache, 0);
+		return addr;
+	}
+	if (pages <= HPH_SMALL_PAGES) {
 		stack = &cache->stacks[pages];
 		if (stack->count)
 			addr = hph_cached_out(&cache->small[pages][--stack->count], pages, zero);
@@ -212,8 +262,9 @@ static inline bool hph_cache_push(struct hph_cache *cache, size_t pages,
 {
 	struct hph_stack *stack = &cache->stacks[pages];
 
-	if (__builtin_expect(!cache->recent_pages, 1)) {
-		cache->recent_pages = pages;
+	if (__builtin_expect(!hph_cache_recent(cache), 1)) {
+		hph_cache_set_recent(cache, pages);
+		cache->recent_size = (uint32_t)pages;
 		cache->recent_unit = unit;
 		hph_cached_in(&cache->recent, live, addr);
 		return true;
@@ -240,23 +291,20 @@ static inline bool hph_cache_push_large(struct hph_cache *cache, size_t pages,
  *
  * If it is live, the program has it: there is room.
  *
- * Return: false when no small span lives there, or it is none of the cache's zone.
+ * Return: false when none of the size lives there that it had, or it is none of the cache's
+ * zone.
  */
 static inline bool hph_cache_give_again(struct hph_cache *cache)
 {
 	_Atomic uint8_t *live = cache->recent.live;
-	const unsigned int pages = atomic_load_explicit(live, memory_order_relaxed);
-	bool given = false;
+	const uint32_t pages = cache->recent_size;
 
-	if (pages - 1 >= HPH_SMALL_PAGES || !hph_cache_enter(cache))
+	if (atomic_load_explicit(live, memory_order_relaxed) != pages ||
+	    !hph_cache_enter_from(cache, cache->recent_unit))
 		return false;
-	if (__builtin_expect(hph_unit_raw_tag(cache->recent_unit) == cache->used_tag, 1)) {
-		cache->recent_pages = pages;
-		atomic_store_explicit(live, 0, memory_order_relaxed);
-		given = true;
-	}
-	hph_cache_exit(cache);
-	return given;
+	atomic_store_explicit(live, 0, memory_order_relaxed);
+	hph_cache_exit_with(cache, (hph_half)pages);
+	return true;
 }
 
 /**
@@ -270,12 +318,11 @@ static inline bool hph_cache_give_again(struct hph_cache *cache)
 static inline bool hph_cache_give_small(struct hph_cache *cache, const struct hph_unit *unit,
 					_Atomic uint8_t *live, unsigned int pages, uintptr_t addr)
 {
-	bool given = false;
+	bool given;
 
-	if (!hph_cache_enter(cache))
+	if (!hph_cache_enter_from(cache, unit))
 		return false;
-	if (__builtin_expect(hph_unit_raw_tag(unit) == cache->used_tag, 1))
-		given = hph_cache_push(cache, pages, unit, live, addr);
+	given = hph_cache_push(cache, pages, unit, live, addr);
 	hph_cache_exit(cache);
 	return given;
 }
@@ -284,12 +331,11 @@ static inline bool hph_cache_give_small(struct hph_cache *cache, const struct hp
 static inline bool hph_cache_give_large(struct hph_cache *cache, const struct hph_unit *unit,
 					_Atomic uint8_t *live, size_t pages, uintptr_t addr)
 {
-	bool given = false;
+	bool given;
 
-	if (!hph_cache_enter(cache))
+	if (!hph_cache_enter_from(cache, unit))
 		return false;
-	if (hph_unit_raw_tag(unit) == cache->used_tag)
-		given = hph_cache_push_large(cache, pages, live, addr);
+	given = hph_cache_push_large(cache, pages, live, addr);
 	hph_cache_exit(cache);
 	return given;
 }

@@ -39,8 +39,12 @@ void hph_caches_prepare(void)
 /* Its spans are from there, from now on. */
 void hph_cache_serve(struct hph_cache *cache, struct hph_zone *zone)
 {
+	const uint32_t before = atomic_load_explicit(&cache->guard, memory_order_relaxed);
+	const uint32_t tag = hph_tag(zone->pages.zone, HPH_UNIT_USED);
+
+	/* Whether it is closed is another's to say, perhaps just now. */
+	atomic_fetch_xor(&cache->guard, (before ^ tag) & ~HPH_GUARD_CLOSED);
 	cache->zone = zone;
-	cache->used_tag = hph_tag(zone->pages.zone, HPH_UNIT_USED);
 }
 
 /* Of the span that no cache has seen yet. */
@@ -58,6 +62,7 @@ static struct hph_cache *make(struct hpheap *heap, const void *owner, struct hph
 	heap->caches = cache;
 	cache->owner = owner;
 	cache->recent.live = &nothing_lives;
+	cache->recent_size = UINT32_MAX;
 	hph_cache_serve(cache, zone);
 	return cache;
 }
@@ -106,6 +111,15 @@ struct hph_cache *hph_cache_join(struct hpheap *heap)
 	return cache;
 }
 
+static bool is_inside(struct hph_cache *cache)
+{
+	const union hph_door door = {
+		.word = __atomic_load_n(&cache->door.word, __ATOMIC_ACQUIRE),
+	};
+
+	return door.inside;
+}
+
 /* Until hph_caches_open() their threads do without them. */
 void hph_caches_close(struct hpheap *heap)
 {
@@ -115,11 +129,10 @@ void hph_caches_close(struct hpheap *heap)
 	if (!heap->caches)
 		return;
 	for (cache = heap->caches; cache; cache = cache->next)
-		atomic_store_explicit(&cache->closed, true, memory_order_release);
+		atomic_fetch_or(&cache->guard, HPH_GUARD_CLOSED);
 	hph_os_fence();
 	for (cache = heap->caches; cache; cache = cache->next)
-		while (cache->owner != &hph_thread &&
-		       atomic_load_explicit(&cache->inside, memory_order_acquire)) {
+		while (cache->owner != &hph_thread && is_inside(cache)) {
 			if (looks++ < YIELDS)
 				sched_yield();
 			else
@@ -132,7 +145,7 @@ void hph_caches_open(struct hpheap *heap)
 	struct hph_cache *cache;
 
 	for (cache = heap->caches; cache; cache = cache->next)
-		atomic_store_explicit(&cache->closed, false, memory_order_release);
+		atomic_fetch_and(&cache->guard, ~HPH_GUARD_CLOSED);
 }
 
 /* What the zones count as used, and nobody holds. */
@@ -147,8 +160,8 @@ void hph_caches_count(const struct hpheap *heap, size_t *spans, size_t *pages)
 			*spans += cache->stacks[size].count;
 			*pages += cache->stacks[size].count * size;
 		}
-		*spans += cache->nr_large + (cache->recent_pages != 0);
-		*pages += cache->large_pages + cache->recent_pages;
+		*spans += cache->nr_large + (hph_cache_recent(cache) != 0);
+		*pages += cache->large_pages + hph_cache_recent(cache);
 	}
 }
 
@@ -167,7 +180,7 @@ void hph_caches_drain(struct hpheap *heap)
 /* Something that changes when a cache is used, but for one time in very many. */
 static uint64_t look_of(const struct hph_cache *cache)
 {
-	uint64_t look = cache->recent_pages ? cache->recent.addr : 0;
+	uint64_t look = hph_cache_recent(cache) ? cache->recent.addr : 0;
 	size_t i;
 
 	for (i = 0; i < cache->nr_large; i++)
@@ -223,6 +236,6 @@ void hph_caches_after_fork(struct hpheap *heap)
 		hph_cache_empty(heap, cache);
 		if (cache->owner != &hph_thread && cache->owner != cache->zone)
 			cache->owner = NULL;
-		atomic_store_explicit(&cache->inside, false, memory_order_relaxed);
+		hph_cache_exit(cache);
 	}
 }

@@ -47,7 +47,7 @@ struct hph_publication {
 		 offsetof(struct hph_zone, pages.fenced_pages)),		\
 		 HPH_MIX(offsetof(struct hph_zone, pages.memory_units),		\
 			 offsetof(struct hph_zone, pages.purgeable_units)),	\
-		 offsetof(struct hph_cache, recent_pages),			\
+		 offsetof(struct hph_cache, door),			\
 		 offsetof(struct hph_cache, large_pages), offsetof(struct hph_cache, stacks)), \
 		 offsetof(struct hph_cache, small), offsetof(struct hph_cache, next), \
 		 sizeof(struct hph_stack), HPH_SMALL_PAGES)

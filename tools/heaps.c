@@ -221,7 +221,7 @@ int heaps_read(const struct target *target, struct heaps *heaps)
 /* Free spans of a cache, in heap pages; its large arrays of spans are not read. */
 static uint64_t kept_pages(const struct hph_cache *cache)
 {
-	uint64_t pages = (uint64_t)cache->recent_pages + cache->large_pages;
+	uint64_t pages = (uint64_t)hph_cache_recent(cache) + cache->large_pages;
 	size_t size;
 
 	for (size = 1; size <= HPH_SMALL_PAGES; size++)

@@ -149,6 +149,29 @@ TEST_F(cache, takes_what_another_thread_has_allocated)
 	EXPECT_EQ(0, stats_of(self->heap).committed_bytes);
 }
 
+/* The address of the span that a cache had last may come back to its thread as another span's. */
+TEST_F(cache, sees_that_its_last_span_is_another_now)
+{
+	void *span, *again;
+	size_t size;
+
+	hpheap_span_free(self->heap, pages(self->heap, 1));
+	span = pages(self->heap, 1);
+	self->idler = (struct idler){ .heap = self->heap, .spans = { span }, .count = 1 };
+	ASSERT_EQ(0, pthread_create(&self->idler.thread, NULL, free_all, &self->idler));
+	pthread_join(self->idler.thread, NULL);
+	for (size = 2; size <= 64; size *= 2) {
+		hpheap_scavenge(self->heap, SIZE_MAX);
+		again = pages(self->heap, size);
+		ASSERT_EQ(span, again);
+		EXPECT_EQ(size * PAGE, hpheap_span_size(self->heap, again));
+		hpheap_span_free(self->heap, again);
+		EXPECT_EQ(0, stats_of(self->heap).used_bytes);
+		EXPECT_EQ(0, hpheap_span_size(self->heap, again));
+	}
+	EXPECT_SOUND(self->heap);
+}
+
 /* Or else it would begin in a part of the huge unit where the other one has no span. */
 TEST_F(cache, passes_on_to_another_thread_what_is_too_much)
 {

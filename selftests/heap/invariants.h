@@ -41,7 +41,7 @@ static inline const char *check_cached(struct cached_spans *spans, const struct 
 		(uintmax_t)addr, pages, found.pages, hph_unit_live(found.unit, found.page));
 	REQUIRE(cached->live == &found.unit->live[found.page],
 		"cache %u: %#jx knows another one's live[]", cache->number, (uintmax_t)addr);
-	REQUIRE(hph_unit_tag(found.unit) == cache->used_tag, "cache %u: %#jx is of another zone",
+	REQUIRE(hph_unit_tag(found.unit) == cache->guard, "cache %u: %#jx is of another zone",
 		cache->number, (uintmax_t)addr);
 	REQUIRE(spans->count < CACHED_MOST, "more spans in caches than there may be");
 	spans->addr[spans->count++] = addr;
@@ -54,8 +54,8 @@ static inline const char *check_small(struct cached_spans *spans, const struct h
 	size_t pages, granted = 0, i;
 	const char *wrong;
 
-	if (cache->recent_pages) {
-		wrong = check_cached(spans, cache, cache->recent_pages, &cache->recent);
+	if (hph_cache_recent(cache)) {
+		wrong = check_cached(spans, cache, hph_cache_recent(cache), &cache->recent);
 		if (wrong)
 			return wrong;
 	}
@@ -109,7 +109,7 @@ static inline const char *check_caches(const struct invariants *check)
 
 	spans.count = 0;
 	for (cache = check->heap->caches; cache && !wrong; cache = cache->next) {
-		REQUIRE(!cache->inside, "cache %u: a thread is inside", cache->number);
+		REQUIRE(!cache->door.inside, "cache %u: a thread is inside", cache->number);
 		granted += cache->large_most;
 		wrong = check_small(&spans, cache);
 		if (!wrong)

@@ -297,8 +297,8 @@ static inline const char *compare_caches(struct world *world)
 		for (pages = 1; pages <= HPH_SMALL_PAGES; pages++)
 			for (i = 0; i < cache->stacks[pages].count; i++)
 				clean &= is_clean(world, &cache->small[pages][i], pages);
-		if (cache->recent_pages)
-			clean &= is_clean(world, &cache->recent, cache->recent_pages);
+		if (hph_cache_recent(cache))
+			clean &= is_clean(world, &cache->recent, hph_cache_recent(cache));
 		for (i = 0; i < cache->nr_large; i++)
 			clean &= is_clean(world, &cache->large[i], cache->large_size[i]);
 	}
