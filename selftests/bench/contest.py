@@ -13,7 +13,6 @@ import random
 import statistics
 import subprocess
 import sys
-import time
 
 # Name: what the programs call it, and the library that is its malloc.
 CONTESTANTS = {
@@ -29,6 +28,7 @@ PRELOADED = ("jemalloc", "tcmalloc", "mimalloc")
 SIZES = (8 << 10, 64 << 10, 1 << 20, 8 << 20)
 WORKLOADS = {1: ("pair", "churn"), 2: ("pair", "churn", "handed")}
 MOMENTS = ("peak", "end", "idle", "asked")
+NO_TARGET = "-"
 EXTENT_BOUND = 1.5
 EXTENTS = (64, 1024, 64 << 10, 1 << 20) # MiB
 
@@ -43,6 +43,7 @@ class Effort:
     window_spans: int = 16
     seeds: int = 3
     peak_mib: int = 512
+    life_seconds: int = 120
     idle_seconds: int = 3
     objects_mib: int = 256
     tides: int = 2
@@ -235,39 +236,52 @@ def spans(out, names, effort):
     return cells
 
 
-def live_once(out, name, seed, effort):
+def moments_of(process, name, seed):
     """{moment: (resident, live)}"""
-    with start(os.path.join(out, "bench/life"), name, seed, effort.peak_mib,
-               effort.idle_seconds) as process:
-        if not origin(process).startswith(CONTESTANTS[name][1]):
-            raise Broken(f"{name}: it is not {CONTESTANTS[name][1]} that lives")
-        moments = {}
-        for line in process.stdout:
-            when, *numbers = line.split()
-            moments[when] = tuple(map(int, numbers))
-    if process.returncode or tuple(moments) != MOMENTS:
+    if not origin(process).startswith(CONTESTANTS[name][1]):
+        raise Broken(f"{name}: it is not {CONTESTANTS[name][1]} that lives")
+    moments = {}
+    for line in process.stdout:
+        when, *numbers = line.split()
+        moments[when] = tuple(map(int, numbers))
+    if process.wait() or tuple(moments) != MOMENTS:
         raise Broken(f"{name}: its life with seed {seed} ended early")
     return moments
 
 
+def live_together(out, names, seed, effort):
+    """{name: moments}. They rest most of the time, and no time is judged: all at once."""
+    processes = {}
+    try:
+        for name in names:
+            processes[name] = start(os.path.join(out, "bench/life"), name, seed, effort.peak_mib,
+                                    effort.life_seconds, effort.idle_seconds)
+        return {name: moments_of(processes[name], name, seed) for name in names}
+    finally:
+        for process in processes.values():
+            process.kill()
+            process.communicate()
+
+
 def lives(out, names, effort):
-    """Resident over live bytes at each moment. The system's own pages are no peer: with one
-    system call for each span nothing is ever kept, and nothing is fast."""
+    """Resident over live bytes at each moment; the target is what is left after the life. The
+    system's own pages are no peer: with one system call for each span nothing is ever kept,
+    and nothing is fast."""
     ratios = {moment: {name: [] for name in names} for moment in MOMENTS}
     live = {}
     for seed in range(1, effort.seeds + 1):
-        for name in names:
-            progress(f"bench: life {seed} of {effort.seeds}, {name}")
-            began = time.monotonic()
-            for moment, (resident, alive) in live_once(out, name, seed, effort).items():
+        progress(f"bench: life {seed} of {effort.seeds}, of all at once, "
+                 f"{effort.life_seconds + effort.idle_seconds} s")
+        for name, moments in live_together(out, names, seed, effort).items():
+            for moment, (resident, alive) in moments.items():
                 if live.setdefault((seed, moment), alive) != alive:
                     raise Broken(f"{name}: not the life of the others with seed {seed}")
                 ratios[moment][name].append(resident / alive)
-            progress(f"bench:   {time.monotonic() - began:.1f} s")
     peers = [name for name in names if name not in ("hpheap", "mmap")]
+    cells = {moment: compare(ratios[moment], peers) for moment in MOMENTS}
+    cells["peak"]["verdict"] = NO_TARGET
     return {"live": {moment: [live[seed, moment] for seed in range(1, effort.seeds + 1)]
-                     for moment in MOMENTS},
-            "moments": {moment: compare(ratios[moment], peers) for moment in MOMENTS}}
+                     for moment in MOMENTS}, "moments": cells}
 
 
 class Extent(Runner):

@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * life CONTESTANT SEED PEAK-MIB IDLE-SECONDS: what a long life leaves resident.
+ * life CONTESTANT SEED PEAK-MIB LIFE-SECONDS IDLE-SECONDS: what a long life leaves resident.
  *
  * Every contestant lives the same life: the same sizes in the same order, and
  * the same victims, all from SEED. Sizes are 8 KiB to 8 MiB with a long tail (an
  * octave is half as likely as the one below it, so each holds about as many
  * bytes); every live span is equally likely to go next, which leaves survivors
  * everywhere; live bytes grow, stay and shrink between the marks of
- * marks[]. Every base page of a span is written. Four lines come out:
+ * marks[]. Every base page of a span is written. While they stay, the operations are
+ * spread over LIFE-SECONDS with rests between them: some allocators give back by the
+ * clock, and a life without any pause ends before they can. Four lines come out:
  *
  *   WHEN RESIDENT LIVE
  *
@@ -24,6 +26,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 #include "contestant.h"
 
@@ -32,6 +35,7 @@
 #define MIN_BASE_PAGE	4096
 #define MAX_SPANS	(1 << 17)
 #define STAY		4		/* times the number of live spans */
+#define RESTS		100		/* at each mark */
 
 struct span {
 	uint64_t *memory;
@@ -40,6 +44,8 @@ struct span {
 
 /* Where live bytes go, in per cent of the peak. */
 static const unsigned int marks[] = { 40, 12, 100, 25, 75, 18 };
+
+#define MARKS		(sizeof(marks) / sizeof(marks[0]))
 
 static const struct contestant *who;
 static struct span spans[MAX_SPANS];
@@ -140,26 +146,39 @@ static void go_to(size_t mark)
 	}
 }
 
-static void stay_at(size_t mark)
+static void rest(unsigned long milliseconds)
 {
-	size_t ops;
+	const struct timespec ts = {
+		.tv_sec = (time_t)(milliseconds / 1000),
+		.tv_nsec = (long)(milliseconds % 1000) * 1000000,
+	};
 
-	for (ops = STAY * count; ops; ops--) {
+	nanosleep(&ts, NULL);
+}
+
+static void stay_at(size_t mark, unsigned long seconds)
+{
+	const size_t ops = STAY * count;
+	size_t i;
+
+	for (i = 0; i < ops; i++) {
 		if (live < mark)
 			grow();
 		else
 			shrink();
+		if (i * RESTS / ops != (i + 1) * RESTS / ops)
+			rest(seconds * 1000 / (RESTS * MARKS));
 	}
 }
 
-static void live_through(size_t peak)
+static void live_through(size_t peak, unsigned long seconds)
 {
 	size_t i, mark;
 
-	for (i = 0; i < sizeof(marks) / sizeof(marks[0]); i++) {
+	for (i = 0; i < MARKS; i++) {
 		mark = peak / 100 * marks[i];
 		go_to(mark);
-		stay_at(mark);
+		stay_at(mark, seconds);
 		if (marks[i] == 100)
 			tell("peak");
 	}
@@ -167,19 +186,19 @@ static void live_through(size_t peak)
 
 int main(int argc, char **argv)
 {
-	size_t peak = argc == 5 ? strtoull(argv[3], NULL, 0) << 20 : 0;
+	size_t peak = argc == 6 ? strtoull(argv[3], NULL, 0) << 20 : 0;
 
 	if (!peak) {
-		fprintf(stderr, "usage: life CONTESTANT SEED PEAK-MIB IDLE-SECONDS\n");
+		fprintf(stderr, "usage: life CONTESTANT SEED PEAK-MIB LIFE-SECONDS IDLE-SECONDS\n");
 		return 2;
 	}
 	random_state = strtoull(argv[2], NULL, 0) * 0x9e3779b97f4a7c15 | 1;
 	memset(spans, 1, sizeof(spans));
 	who = contestant_open(argv[1]);
 	baseline = resident();
-	live_through(peak);
+	live_through(peak, strtoul(argv[4], NULL, 0));
 	tell("end");
-	sleep(strtoul(argv[4], NULL, 0));
+	sleep(strtoul(argv[5], NULL, 0));
 	tell("idle");
 	who->give_back();
 	tell("asked");

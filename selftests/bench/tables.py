@@ -63,7 +63,8 @@ def span_table(cells, threads):
 def life_table(life, effort):
     low, high = (size(edge(life["live"]["end"])) for edge in (min, max))
     yield ("resident / live bytes in the same random life for all, "
-           f"{effort['peak_mib']} MiB live at the peak, {low} to {high} at the end")
+           f"{effort['peak_mib']} MiB live at the peak, {low} to {high} at the end after "
+           f"{effort['life_seconds']} s")
     yield ""
     names = list(contest.CONTESTANTS)
     rows = [("", "", *names, "best", "/ hpheap", "", "target > 1")]
@@ -141,6 +142,7 @@ def totals(found):
     verdicts += [cell["verdict"] for cell in found.get("life", {}).get("moments", {}).values()]
     verdicts += [cell["verdict"] for cell in found.get("extent", [])[1:]]
     verdicts += object_verdicts(found)
+    verdicts = [verdict for verdict in verdicts if verdict != contest.NO_TARGET]
     return (f"{len(verdicts)} targets: {verdicts.count('met')} met, {verdicts.count('NOT MET')} "
             f"not met, {verdicts.count('undecided')} undecided (the median could be on either "
             "side of the bound)")
