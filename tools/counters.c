@@ -4,17 +4,34 @@
  */
 #include "counters.h"
 
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "system.h"
-#include "text.h"
 
 uint64_t counter(const char *name)
 {
 	uint64_t value;
 
 	return root_number(&value, SYSFS_DIR "/%s", name) ? value : UNKNOWN;
+}
+
+struct size_text size_or_unknown(uint64_t bytes)
+{
+	struct size_text unknown = { "?" };
+
+	return bytes == UNKNOWN ? unknown : size_text(bytes);
+}
+
+struct size_text number_or_unknown(uint64_t number)
+{
+	struct size_text text = { "?" };
+
+	if (number != UNKNOWN)
+		snprintf(text.text, sizeof(text.text), "%" PRIu64, number);
+	return text;
 }
 
 static int by_node(const void *a, const void *b)

@@ -10,9 +10,14 @@
 
 #include "arenas.h"	/* UNKNOWN */
 #include "nodes.h"	/* MAX_NODES */
+#include "text.h"
 
 /* UNKNOWN: it is not there, or no number. */
 uint64_t counter(const char *name);
+
+/* For people; UNKNOWN is "?". */
+struct size_text size_or_unknown(uint64_t bytes);
+struct size_text number_or_unknown(uint64_t number);
 
 /* What the pool holds, by node. */
 struct counter_nodes {

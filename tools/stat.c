@@ -33,22 +33,6 @@ static uint64_t unseen(const struct arenas *arenas)
 	return all != UNKNOWN && all > arenas->count ? all - arenas->count : 0;
 }
 
-static struct size_text size_or_unknown(uint64_t bytes)
-{
-	struct size_text unknown = { "?" };
-
-	return bytes == UNKNOWN ? unknown : size_text(bytes);
-}
-
-static struct size_text number_or_unknown(uint64_t number)
-{
-	struct size_text text = { "?" };
-
-	if (number != UNKNOWN)
-		snprintf(text.text, sizeof(text.text), "%" PRIu64, number);
-	return text;
-}
-
 static const char *or_dash(const char *text)
 {
 	return text && *text ? text : "-";

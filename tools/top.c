@@ -70,8 +70,9 @@ static void print_pool(struct page *page)
 		length += (size_t)snprintf(line + length, sizeof(line) - length,
 					   "%s node %" PRIu64 ": %s", i ? "," : ";",
 					   nodes.node[i].node, size_text(nodes.node[i].bytes).text);
-	print_line(page, "pool    %s of zeroed chunks%s; %" PRIu64 " taken from it",
-		   size_or_dash(counter("pool_bytes")).text, line, counter("pool_hits"));
+	print_line(page, "pool    %s%s; %s chunk%s came from it",
+		   size_or_unknown(counter("pool_bytes")).text, line,
+		   number_or_unknown(counter("pool_hits")).text, plural(counter("pool_hits"), "s"));
 }
 
 static void print_device(struct page *page)
@@ -82,9 +83,9 @@ static void print_device(struct page *page)
 	}
 	print_line(page, "device  %" PRIu64 " arena%s: %s reserved, %s resident, %s purgeable",
 		   counter("arenas"), plural(counter("arenas"), "s"),
-		   size_or_dash(counter("reserved_bytes")).text,
-		   size_or_dash(counter("resident_bytes")).text,
-		   size_or_dash(counter("purgeable_bytes")).text);
+		   size_or_unknown(counter("reserved_bytes")).text,
+		   size_or_unknown(counter("resident_bytes")).text,
+		   size_or_unknown(counter("purgeable_bytes")).text);
 	if (counter("pool_bytes") != UNKNOWN)
 		print_pool(page);
 }

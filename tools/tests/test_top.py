@@ -110,8 +110,15 @@ class Device(CtlTest):
             self.root.counter(name, value)
         text = self.top()
         self.assertIn("2 arenas: 64 MiB reserved, 32 MiB resident, 6 MiB purgeable", text)
-        self.assertIn("pool    12 MiB of zeroed chunks; node 0: 0 B, node 2: 8 MiB, "
-                      "node 10: 4 MiB; 77 taken", text)
+        self.assertIn("pool    12 MiB; node 0: 0 B, node 2: 8 MiB, node 10: 4 MiB; "
+                      "77 chunks came from it", text)
+
+    def test_numbers_that_are_none_are_not_made_up(self):
+        self.root.counter("pool_hits", "x")
+        self.root.counter("purgeable_bytes", "x")
+        text = self.top()
+        self.assertIn("? purgeable", text)
+        self.assertIn("; ? chunks came from it", text)
 
     def test_module_that_is_not_loaded_is_told(self):
         self.root.unloaded()
