@@ -106,10 +106,10 @@ def main():
     directory, path = sys.argv[1:]
     results = Results()
     logs = {boot: judge_boot(results, directory, boot) for boot in BOOTS}
-    wanted = read_lines(os.path.join(directory, "errand", "tests", "arena", "list"))
-    for test in filter(None, wanted):
-        if not logs["install"].section("arena/" + test):
-            results.add("fail", f"dkms 6.1: arena/{test}", "did not run")
+    tests = read_lines(os.path.join(directory, "errand", "tests", "arena", "list"))
+    for program in ["arena/" + test for test in tests if test] + ["hpheapctl"]:
+        if not logs["install"].section(program):
+            results.add("fail", f"dkms 6.1: {program}", "did not run")
     with open(path, "w", encoding="utf-8") as file:
         file.writelines(line + "\n" for line in results.lines)
     sys.exit(results.failed)
