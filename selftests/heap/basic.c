@@ -3,7 +3,7 @@
  * What the calls of hpheap.h promise, on the embedded default.
  */
 #include "kselftest_harness.h"
-#include "heap.h"
+#include "regions.h"
 
 FIXTURE(basic) {
 	struct hpheap *heap;
@@ -46,6 +46,25 @@ TEST_F(basic, units_are_huge_or_the_stats_say_why_not)
 	} else {
 		EXPECT_NE(NULL, strstr(stats.backend_reason, "; "));
 		EXPECT_EQ(0, smaps_bytes(span, bytes, "AnonHugePages:"));
+	}
+}
+
+TEST_F(basic, free_huge_bytes_are_huge_pages_of_the_system)
+{
+	size_t units, there;
+	char *span;
+
+	ASSERT_EQ(0, hpheap_reserve(self->heap, 9 * UNIT, HPHEAP_NODE_ANY));
+	span = hpheap_span_alloc(self->heap, UNIT, UNIT, 0);
+	ASSERT_NE(NULL, span);
+	for (units = 8; units; units -= 2) {
+		EXPECT_STREQ("", wrong_of_free_units(self->heap, units));
+		/* And nothing but these and the span. */
+		there = (units + 1) * UNIT;
+		EXPECT_EQ(there, smaps_bytes(span, 9 * UNIT, "Rss:"));
+		if (thp_is_a_unit())
+			EXPECT_EQ(there, smaps_bytes(span, 9 * UNIT, "AnonHugePages:"));
+		EXPECT_EQ(2 * UNIT, hpheap_scavenge(self->heap, 2 * UNIT));
 	}
 }
 

@@ -149,6 +149,42 @@ TEST_F(cache, takes_what_another_thread_has_allocated)
 	EXPECT_EQ(0, stats_of(self->heap).committed_bytes);
 }
 
+/* It would be used again where it is, and that unit never become empty. */
+TEST_F(cache, does_not_hold_a_span_that_is_nearly_alone_in_its_unit)
+{
+	const size_t nr = 4 * UNIT / (8 * PAGE);
+	char *spans[4 * UNIT / (8 * PAGE)], *last = NULL;
+	size_t i, kept = 0;
+
+	for (i = 0; i < nr; i++) {
+		spans[i] = pages(self->heap, 8);
+		ASSERT_NE(NULL, spans[i]);
+		if (spans[i] > last)
+			last = spans[i];
+	}
+	last -= (uintptr_t)last % UNIT;
+	for (i = 0; i < nr; i++) {
+		if (spans[i] >= last && kept++ >= 2) {
+			hpheap_span_free(self->heap, spans[i]);
+			spans[i] = NULL;
+		}
+	}
+	hph_caches_drain(self->heap);
+	for (i = 0; i < nr && kept; i++) {
+		if (spans[i] && spans[i] >= last) {
+			hpheap_span_free(self->heap, spans[i]);
+			EXPECT_EQ(0, stats_of(self->heap).cached_bytes);
+			kept = 0;
+		}
+	}
+	EXPECT_EQ(0, kept);
+	for (i = 0; !spans[i] || spans[i] >= last; i++)
+		;
+	hpheap_span_free(self->heap, spans[i]);
+	EXPECT_EQ(8 * PAGE, stats_of(self->heap).cached_bytes);
+	EXPECT_SOUND(self->heap);
+}
+
 /* The address of the span that a cache had last may come back to its thread as another span's. */
 TEST_F(cache, sees_that_its_last_span_is_another_now)
 {

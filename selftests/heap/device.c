@@ -5,7 +5,7 @@
  * what such a user may do.
  */
 #include "kselftest_harness.h"
-#include "heap.h"
+#include "regions.h"
 
 #include <grp.h>
 #include <sys/ioctl.h>
@@ -422,29 +422,8 @@ TEST_F(device, reserve_takes_memory_of_the_node_that_was_asked_for)
 	EXPECT_ON_DEVICE();
 }
 
-/* What is free in whole units, by the heap's map; it is all in one place. */
-struct free_huge {
-	char *first;
-	size_t bytes;
-};
-
-static int add_free_huge(const struct hpheap_region *region, void *arg)
-{
-	struct free_huge *free_huge = arg;
-	const uintptr_t first = (region->address + UNIT - 1) & ~(UNIT - 1);
-	const uintptr_t end = (region->address + region->bytes) & ~(UNIT - 1);
-
-	if (region->kind != HPHEAP_REGION_FREE || end <= first)
-		return 0;
-	if (!free_huge->first)
-		free_huge->first = (char *)first;
-	free_huge->bytes += end - first;
-	return 0;
-}
-
 TEST_F(device, free_huge_bytes_are_exactly_what_is_resident)
 {
-	struct free_huge free_huge;
 	size_t units;
 	char *span;
 
@@ -453,11 +432,7 @@ TEST_F(device, free_huge_bytes_are_exactly_what_is_resident)
 	span = hpheap_span_alloc(self->heap, UNIT, UNIT, 0);
 	ASSERT_NE(NULL, span);
 	for (units = 8; units; units -= 2) {
-		free_huge = (struct free_huge){ 0 };
-		ASSERT_EQ(0, hpheap_walk(self->heap, add_free_huge, &free_huge, NULL));
-		EXPECT_EQ(units * UNIT, free_huge.bytes);
-		EXPECT_EQ(units * UNIT, stats_of(self->heap).free_huge_bytes);
-		EXPECT_EQ(units * UNIT, resident_bytes(free_huge.first, free_huge.bytes));
+		EXPECT_STREQ("", wrong_of_free_units(self->heap, units));
 		/* And nothing but these and the span. */
 		EXPECT_EQ((units + 1) * UNIT, smaps_bytes(span, 9 * UNIT, "Rss:"));
 		EXPECT_EQ(2 * UNIT, hpheap_scavenge(self->heap, 2 * UNIT));

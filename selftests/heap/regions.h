@@ -24,6 +24,42 @@ struct walk {
 	struct hpheap_region regions[MOST_REGIONS];	/* the first of them */
 };
 
+/* What is free in whole units, by the heap's own account; the first of it. */
+struct free_units {
+	char *first;
+	size_t bytes;
+};
+
+static inline int add_free_units(const struct hpheap_region *region, void *arg)
+{
+	const uintptr_t first = (region->address + UNIT - 1) & ~(UNIT - 1);
+	const uintptr_t end = (region->address + region->bytes) & ~(UNIT - 1);
+	struct free_units *units = arg;
+
+	if (region->kind != HPHEAP_REGION_FREE || end <= first)
+		return 0;
+	if (!units->first)
+		units->first = (char *)first;
+	units->bytes += end - first;
+	return 0;
+}
+
+/* "", or what says that it is not so many, in one place and all of them resident. */
+static inline const char *wrong_of_free_units(struct hpheap *heap, size_t count)
+{
+	struct free_units units = { 0 };
+
+	if (hpheap_walk(heap, add_free_units, &units, NULL))
+		abort();
+	if (units.bytes != count * UNIT)
+		return "the walk";
+	if (stats_of(heap).free_huge_bytes != count * UNIT)
+		return "free_huge_bytes";
+	if (resident_bytes(units.first, units.bytes) != count * UNIT)
+		return "mincore()";
+	return "";
+}
+
 static inline void begin_walk(struct walk *walk)
 {
 	memset(walk, 0, offsetof(struct walk, regions));
