@@ -290,19 +290,9 @@ static int look_into(struct arenas *arenas, pid_t pid)
 	return err;
 }
 
-static int look_into_all(struct arenas *arenas)
+static void look_into_one_of_all(pid_t pid, void *arenas)
 {
-	DIR *dir = root_dir("/proc");
-	struct dirent *entry;
-	pid_t pid;
-
-	if (!dir)
-		return -errno;
-	while ((entry = readdir(dir)))
-		if (parse_pid(entry->d_name, &pid))
-			look_into(arenas, pid);
-	closedir(dir);
-	return 0;
+	look_into(arenas, pid);
 }
 
 int arenas_read(struct arenas *arenas, pid_t pid)
@@ -310,7 +300,7 @@ int arenas_read(struct arenas *arenas, pid_t pid)
 	int err;
 
 	memset(arenas, 0, sizeof(*arenas));
-	err = pid ? look_into(arenas, pid) : look_into_all(arenas);
+	err = pid ? look_into(arenas, pid) : root_processes(look_into_one_of_all, arenas);
 	if (arenas->count)
 		qsort(arenas->arena, arenas->count, sizeof(*arenas->arena), compare_entries);
 	return err;

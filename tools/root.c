@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "text.h"
+
 static const char *root = "";
 
 /* "/" alone is the running system's root, as "" is. */
@@ -65,6 +67,21 @@ DIR *root_dir(const char *format, ...)
 	dir = opendir(path_below(format, args));
 	va_end(args);
 	return dir;
+}
+
+int root_processes(void (*visit)(pid_t pid, void *arg), void *arg)
+{
+	DIR *dir = root_dir("/proc");
+	struct dirent *entry;
+	pid_t pid;
+
+	if (!dir)
+		return -errno;
+	while ((entry = readdir(dir)))
+		if (parse_pid(entry->d_name, &pid))
+			visit(pid, arg);
+	closedir(dir);
+	return 0;
 }
 
 bool root_exists(const char *format, ...)

@@ -48,6 +48,9 @@ bool root_number(uint64_t *value, const char *format, ...)
 bool root_choice(char word[ROOT_LINE], const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 
+/* Visits every process of /proc; -errno when they cannot be listed. */
+int root_processes(void (*visit)(pid_t pid, void *arg), void *arg);
+
 /* What a process calls itself, out of its "comm": any bytes. Closes it; NULL is "". */
 void take_command(FILE *comm, char command[COMMAND_BYTES]);
 

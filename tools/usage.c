@@ -83,8 +83,9 @@ static void take_process(struct usages *usages, const struct target *target)
 	sums_release(&sums);
 }
 
-static void look_into(struct usages *usages, pid_t pid)
+static void look_into(pid_t pid, void *arg)
 {
+	struct usages *usages = arg;
 	struct target target;
 	int error = target_open(&target, pid);
 
@@ -108,20 +109,13 @@ static int larger(const void *a, const void *b)
 
 int usages_read(struct usages *usages)
 {
-	DIR *dir = root_dir("/proc");
-	struct dirent *entry;
-	pid_t pid;
+	int error;
 
 	*usages = (struct usages){ 0 };
-	if (!dir)
-		return -errno;
-	while ((entry = readdir(dir)))
-		if (parse_pid(entry->d_name, &pid))
-			look_into(usages, pid);
-	closedir(dir);
+	error = root_processes(look_into, usages);
 	if (usages->count)
 		qsort(usages->usage, usages->count, sizeof(*usages->usage), larger);
-	return 0;
+	return error;
 }
 
 void usages_release(struct usages *usages)
