@@ -4,7 +4,8 @@
  *
  * A marked chunk keeps its content and loses its mappings, so that the next touch
  * is seen: it takes the mark away. Until then the kernel may take the chunk when
- * memory is short, before it swaps or kills, the one marked longest ago first.
+ * memory is short, before it swaps or kills, of each node the one marked longest ago
+ * first.
  *
  * Marks stand in a list_lru: by node and by memory cgroup, so that a cgroup at its
  * limit takes its own (Linux finds out which one pays by the mark, which is a slab

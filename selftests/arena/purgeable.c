@@ -9,6 +9,7 @@
 #include "cgroup.h"
 #include "steps.h"
 
+#include <sched.h>
 #include <sys/uio.h>
 #include <sys/utsname.h>
 
@@ -323,6 +324,18 @@ static bool kernel_counts_what_shrinkers_free(void)
 	return major < 6 || (major == 6 && minor < 4);
 }
 
+/* Marks stand in the order of their age for each node. */
+static int arena_of_one_node(size_t bytes, size_t chunk)
+{
+	struct hpheap_create arg = create_arg(bytes, chunk, HPHEAP_CREATE_STRICT_NODE);
+	unsigned int node;
+
+	if (getcpu(NULL, &node))
+		return -errno;
+	arg.nodemask[node / 64] = 1ULL << node % 64;
+	return create(&arg);
+}
+
 /* In no order that anything else could have. */
 static size_t chosen(size_t i, size_t count)
 {
@@ -351,7 +364,7 @@ TEST_F(purgeable, chunks_of_a_cgroup_at_its_limit_are_taken_the_oldest_first)
 	/* What others have marked is not to be touched. */
 	ASSERT_EQ(2, mark(self->fd, 0, 2 * self->chunk));
 	ASSERT_EQ(0, cgroup_enter(&it.group));
-	fd = create_arena(bytes, self->chunk, 0);
+	fd = arena_of_one_node(bytes, self->chunk);
 	p = map_arena(fd, bytes);
 	status = map_status(fd, bytes, self->chunk);
 	ASSERT_NE(MAP_FAILED, (void *)status);
