@@ -136,10 +136,10 @@ class Guest:
 
 
 class Crowd:
-    """Guests that wait, the slow ones in front, and guests that run."""
+    """Guests that wait, and guests that run."""
 
     def __init__(self, guests, mebibytes):
-        self.waiting = sorted(guests, key=lambda guest: -guest.kernel.speed)
+        self.waiting = list(guests)
         self.running = []
         self.free = mebibytes
         self.changed = threading.Condition()
