@@ -260,8 +260,8 @@ HPHEAP_API int hpheap_set_limit(struct hpheap *heap, uint64_t bytes);
  * @whole_windows: and of the same unit not again for so many (60; 1 to 10000)
  * @purgeable_windows: memory that was made purgeable is released after so many (10; 1 to 10000)
  * @headroom_percent: of a limit of the memory cgroup, so much is left (6; to 50)
- * @pressure_ms: threads waited for memory so long in two seconds: all that is free goes
- *               (200; to 2000, 0: nobody looks)
+ * @pressure_ms: threads waited for memory so long in two seconds, and pages are reclaimed: all
+ *               that is free goes (200; to 2000, 0: nobody looks)
  * @ahead_units: a growing heap gets so many units before it asks for them (8; to 1024)
  */
 struct hpheap_policy {

@@ -131,12 +131,14 @@ void hph_cgroup_read(struct hph_cgroup *cgroup, unsigned int headroom)
 	}
 }
 
-bool hph_cgroup_pressure(char *path, size_t size)
+bool hph_cgroup_file(char *path, size_t size, const char *name)
 {
 	char folder[PATH_BYTES];
+	uint64_t used;
 	size_t mount;
 
-	if (!find_folder(folder, sizeof(folder), &mount))
+	if (!find_folder(folder, sizeof(folder), &mount) ||
+	    !read_number(folder, "memory.current", &used))
 		return false;
-	return (size_t)snprintf(path, size, "%s/memory.pressure", folder) < size;
+	return (size_t)snprintf(path, size, "%s/%s", folder, name) < size;
 }

@@ -16,7 +16,7 @@ struct hph_cgroup {
 /* @headroom: of a limit, percent that shall be left. */
 void hph_cgroup_read(struct hph_cgroup *cgroup, unsigned int headroom);
 
-/* memory.pressure of it, as a path; false: there is none. */
-bool hph_cgroup_pressure(char *path, size_t size);
+/* The path of a file of it; false: memory is not counted there, as at the system's root. */
+bool hph_cgroup_file(char *path, size_t size, const char *name);
 
 #endif /* HPH_CGROUP_H */

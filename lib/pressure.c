@@ -1,22 +1,34 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /*
- * Memory pressure: threads that have to wait for memory (PSI, Linux 4.20).
+ * Memory pressure: threads have to wait for memory (PSI, Linux 4.20) because there is little.
  *
  * The kernel is told how long a wait is of interest, watches, and remembers it until
  * it is asked. Such triggers need CAP_SYS_RESOURCE before Linux 6.4; where they cannot
  * be had there are none, and the limits of the cgroup are what is left to go by.
+ *
+ * Threads also wait where memory is plenty: for huge pages, while others are moved out of the
+ * way (mm/compaction.c), and in other cgroups, at their limits. What a heap gave back for
+ * that it would have to fetch again, and wait the same way. So a wait is pressure only if pages are
+ * being looked for to be reclaimed at that time: in the whole system (Linux leaves out of these
+ * numbers of /proc/vmstat what it does for a cgroup's limit, mm/vmscan.c), or of the
+ * process's own cgroup.
  */
 #include "pressure.h"
 
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "cgroup.h"
 
 #define PATH_BYTES	1200
+#define TEXT_BYTES	8192	/* all counters of a system, or of a cgroup */
+
+/* Looks for which a wait is remembered. */
+#define DOUBTS		8u
 
 static void open_trigger(struct hph_os_file *trigger, const char *path, unsigned int ms)
 {
@@ -42,14 +54,14 @@ static void set_up(struct hph_pressure *pressure, unsigned int ms)
 		return;
 	open_trigger(&pressure->triggers[0], "/proc/pressure/memory", ms);
 	pressure->triggers[1].fd = -1;
-	if (hph_cgroup_pressure(path, sizeof(path)))
+	if (hph_cgroup_file(path, sizeof(path), "memory.pressure"))
 		open_trigger(&pressure->triggers[1], path, ms);
 }
 
-bool hph_pressure_rose(struct hph_pressure *pressure, unsigned int ms)
+bool hph_pressure_stalled(struct hph_pressure *pressure, unsigned int ms)
 {
 	struct pollfd polled[HPH_TRIGGERS];
-	bool rose = false;
+	bool stalled = false;
 	unsigned int i;
 
 	if (pressure->ms != ms)
@@ -67,12 +79,62 @@ bool hph_pressure_rose(struct hph_pressure *pressure, unsigned int ms)
 	if (poll(polled, HPH_TRIGGERS, 0) <= 0)
 		return false;
 	for (i = 0; i < HPH_TRIGGERS; i++) {
-		rose |= (polled[i].revents & POLLPRI) != 0;
+		stalled |= (polled[i].revents & POLLPRI) != 0;
 		/* Its cgroup is gone. */
 		if (polled[i].revents & POLLERR && !(polled[i].revents & POLLPRI))
 			hph_os_file_close(&pressure->triggers[i]);
 	}
-	return rose;
+	return stalled;
+}
+
+/* The sum of what a file of counters says of pages looked at, and threads that did so. */
+static uint64_t reclaimed_in(const char *path)
+{
+	static const char *const names[] = {
+		"pgscan ", "pgscan_kswapd ", "pgscan_direct ", "allocstall",
+	};
+	char text[TEXT_BYTES];
+	uint64_t sum = 0;
+	const char *line;
+	size_t i;
+
+	if (hph_os_read_text(path, text, sizeof(text)))
+		return 0;
+	for (line = text; *line; line += strcspn(line, "\n"), line += *line != '\0')
+		for (i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+			if (!strncmp(line, names[i], strlen(names[i])))
+				sum += strtoull(line + strcspn(line, " \n"), NULL, 10);
+	return sum;
+}
+
+static uint64_t reclaimed(void)
+{
+	char path[PATH_BYTES];
+	uint64_t sum = reclaimed_in("/proc/vmstat");
+
+	if (hph_cgroup_file(path, sizeof(path), "memory.stat"))
+		sum += reclaimed_in(path);
+	return sum;
+}
+
+enum hph_pressed hph_pressure_judge(struct hph_pressure *pressure, bool stalled)
+{
+	const bool doubted = pressure->doubts != 0;
+	uint64_t now;
+
+	if (stalled)
+		pressure->doubts = DOUBTS;
+	else if (doubted)
+		pressure->doubts--;
+	else
+		return HPH_CALM;
+	now = reclaimed();
+	if (doubted && now > pressure->reclaimed) {
+		pressure->doubts = 0;
+		return HPH_PRESSED;
+	}
+	pressure->reclaimed = now;
+	return pressure->doubts ? HPH_STALLED : HPH_CALM;
 }
 
 void hph_pressure_close(struct hph_pressure *pressure)
@@ -83,4 +145,5 @@ void hph_pressure_close(struct hph_pressure *pressure)
 		if (pressure->triggers[i].fd >= 0)
 			hph_os_file_close(&pressure->triggers[i]);
 	pressure->ms = 0;
+	pressure->doubts = 0;
 }

@@ -2,6 +2,8 @@
 #ifndef HPH_PRESSURE_H
 #define HPH_PRESSURE_H
 
+#include <stdint.h>
+
 #include "os.h"
 
 /* The system's, and that of the process's memory cgroup. */
@@ -11,10 +13,23 @@
 struct hph_pressure {
 	unsigned int ms;	/* of stalls, in two seconds, that the triggers are set to */
 	struct hph_os_file triggers[HPH_TRIGGERS];
+	unsigned int doubts;	/* looks for which a wait is remembered */
+	uint64_t reclaimed;	/* what the counters said at the last of them */
 };
 
-/* Was there some since the last call? The first one, and one with another @ms, sets it up. */
-bool hph_pressure_rose(struct hph_pressure *pressure, unsigned int ms);
+enum hph_pressed {
+	HPH_CALM,
+	HPH_STALLED,	/* threads had to wait; the next looks say whether memory was why */
+	HPH_PRESSED,
+};
+
+/*
+ * Did threads wait since the last call? The first one, and one with another @ms, sets it up.
+ */
+bool hph_pressure_stalled(struct hph_pressure *pressure, unsigned int ms);
+
+/* What that means. May take milliseconds: the kernel adds up the counters of a cgroup. */
+enum hph_pressed hph_pressure_judge(struct hph_pressure *pressure, bool stalled);
 void hph_pressure_close(struct hph_pressure *pressure);
 
 #endif /* HPH_PRESSURE_H */

@@ -48,8 +48,8 @@
 #define MS		INT64_C(1000000)
 
 /*
- * Between two looks, at most; when there is a limit of the cgroup; and when that is near,
- * or there is something to give back.
+ * Between two looks, at most; when there is a limit of the cgroup, or threads had to wait;
+ * and when that limit is near, or there is something to give back.
  */
 #define IDLE_NS		(1000 * MS)
 #define LIMITED_NS	(250 * MS)
@@ -332,14 +332,20 @@ void hph_scavenger_hurry(void)
 static int64_t ask_around(struct look *look)
 {
 	struct hph_cgroup cgroup;
+	enum hph_pressed pressed;
+	bool stalled;
 
-	pthread_mutex_lock(&lock);	/* a child gets nothing by halves */
-	look->pressed = hph_pressure_rose(&pressure, look->policy.pressure_ms);
+	pthread_mutex_lock(&lock);	/* a child gets no trigger by halves */
+	stalled = hph_pressure_stalled(&pressure, look->policy.pressure_ms);
 	pthread_mutex_unlock(&lock);
+	pressed = hph_pressure_judge(&pressure, stalled);
+	look->pressed = pressed == HPH_PRESSED;
 	hph_cgroup_read(&cgroup, look->policy.headroom_percent);
 	look->excess = (size_t)((cgroup.excess + HPHEAP_HUGE_SIZE - 1) >> HPH_HUGE_SHIFT);
 	atomic_store(&cramped, cgroup.near);
-	return cgroup.near ? LOOK_NS : cgroup.room < INT64_MAX ? LIMITED_NS : IDLE_NS;
+	if (cgroup.near)
+		return LOOK_NS;
+	return cgroup.room < INT64_MAX || pressed == HPH_STALLED ? LIMITED_NS : IDLE_NS;
 }
 
 /* Looks at all heaps; returns when to do so again. */

@@ -17,7 +17,7 @@
 /* And what takes a hundredth of a CPU, or is done once a minute, takes them too long. */
 __attribute__((constructor)) static void hurry(void)
 {
-	setenv("HPHEAP_SCAVENGE", "cpu=500,whole=5", 0);
+	setenv("HPHEAP_SCAVENGE", "cpu=500,whole=5,pressure=0", 0);
 }
 
 /* Of live bytes on anonymous memory, what is on huge pages where a unit can be one. */

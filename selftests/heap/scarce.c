@@ -10,6 +10,9 @@
 #include "../arena/system.h"
 #include "../arena/cgroup.h"
 
+#include <poll.h>
+#include <sched.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
 
 #define LIMIT_UNITS	48u
@@ -186,91 +189,163 @@ TEST_F(scarce, far_from_a_limit_nothing_goes)
 }
 
 /* Needs again and again what the cgroup has no room for: it waits, until it is killed. */
-static int press(void *arg)
+static void press(const struct cgroup *group)
 {
 	const size_t bytes = 16 * MIB;
 	char *memory;
 	size_t i;
 
-	if (cgroup_write(arg, "memory.high", "4194304") || cgroup_enter(arg))
-		return 1;
+	if (cgroup_write(group, "memory.high", "4194304") || cgroup_enter(group))
+		return;
 	memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (memory == MAP_FAILED)
-		return 2;
+		return;
 	for (;;) {
 		for (i = 0; i < bytes; i += base_page())
 			memory[i] = 1;
 		if (madvise(memory, bytes, MADV_DONTNEED))
-			return 3;
+			return;
 	}
 }
 
-static bool can_be_told(void)
+/* The kernel's own word that threads wait: what the heap is told, too. */
+static int open_trigger(void)
 {
-	static const char trigger[] = "some 100000 2000000";
+	static const char trigger[] = "some 50000 2000000";
 	int fd = open("/proc/pressure/memory", O_RDWR | O_CLOEXEC);
-	const bool told = fd >= 0 && write(fd, trigger, sizeof(trigger)) == sizeof(trigger);
 
-	if (fd >= 0)
+	if (fd >= 0 && write(fd, trigger, sizeof(trigger)) != sizeof(trigger)) {
 		close(fd);
-	return told;
+		fd = -1;
+	}
+	return fd;
 }
+
+/* Lets this process alone see @text where the kernel has @path; returns what is behind it. */
+static int stand_in(const char *path, const char *text)
+{
+	char name[] = "/tmp/hpheap-test-XXXXXX";
+	int fd = mkostemp(name, O_CLOEXEC);
+
+	if (fd < 0)
+		return -1;
+	if (write(fd, text, strlen(text)) != (ssize_t)strlen(text) ||
+	    mount(name, path, NULL, MS_BIND, NULL)) {
+		close(fd);
+		fd = -1;
+	}
+	unlink(name);
+	return fd;
+}
+
+enum reclaims { NOTHING, OF_THE_SYSTEM, OF_THE_GROUP };
 
 struct watch {
 	const struct cgroup *group;
-	bool watches;
+	enum reclaims reclaims;
+	bool unwatched;
 };
 
+/*
+ * Waits there are, in another cgroup. Where the counters of what is reclaimed stand is this
+ * test's to say: to bring a whole system so far would be hard on all else that runs there.
+ */
 static int wait_for_pressure(void *arg)
 {
 	const struct watch *watch = arg;
-	const double end = now() + (watch->watches ? 120 : 15);
 	struct hpheap_policy policy = { .size = sizeof(policy) };
+	struct pollfd told = { .events = POLLPRI };
+	struct cgroup own = *watch->group;
+	unsigned int waits = 0, scanned = 0;
+	const double end = now() + 120;
+	int counters, status, result = 0;
 	struct hpheap *heap;
-	bool empty = false;
+	char path[320], text[32];
 	pid_t child;
 
+	if (unshare(CLONE_NEWNS) || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL))
+		return 1;
+	snprintf(own.path + strlen(own.path), 16, "-own");
+	if (mkdir(own.path, 0755) || cgroup_enter(&own))
+		return 2;
+	snprintf(path, sizeof(path), "%s/memory.stat", own.path);
+	counters = stand_in(watch->reclaims == OF_THE_GROUP ? path : "/proc/vmstat", "pgscan_direct 000");
 	/* It looks once in a window, and needs what is free in none of them. */
 	hpheap_get_policy(&policy);
 	policy.window_ms = 200;
 	policy.margin_units = HEAP_UNITS;
-	policy.pressure_ms = watch->watches ? 50 : 0;
-	if (hpheap_set_policy(&policy))
-		return 1;
+	policy.pressure_ms = watch->unwatched ? 0 : 50;
+	told.fd = open_trigger();
+	if (counters < 0 || told.fd < 0 || hpheap_set_policy(&policy))
+		return 3;
 	heap = heap_at_rest(HPHEAP_BACKEND_THP);
 	if (!heap)
-		return 2;
-	wait_ms(1500);
-	if (stats_of(heap).committed_bytes != HEAP_UNITS * UNIT)
-		return 3;
+		return 4;
 	child = fork();
-	if (!child)
-		_exit(press((void *)watch->group));
-	while (now() < end && !empty && !waitpid(child, NULL, WNOHANG)) {
-		wait_ms(100);
-		empty = stats_of(heap).committed_bytes == UNIT;
+	if (!child) {
+		press(watch->group);
+		_exit(1);
 	}
-	if (kill(child, SIGKILL) || waitpid(child, NULL, 0) != child)
-		return 5;	/* It ended before. */
-	return empty == watch->watches ? 0 : 4;
+	while (waits < 5 && now() < end && stats_of(heap).committed_bytes != UNIT) {
+		poll(&told, 1, 100);
+		waits += (told.revents & POLLPRI) != 0;
+		snprintf(text, sizeof(text), "pgscan_direct %03u", watch->reclaims ? ++scanned % 1000 : 0);
+		if (pwrite(counters, text, strlen(text), 0) < 0)
+			result = 5;
+	}
+	if (!waits)
+		result = 6;
+	if ((stats_of(heap).committed_bytes == UNIT) != (watch->reclaims && !watch->unwatched))
+		result = 7;
+	if (kill(child, SIGKILL) || waitpid(child, &status, 0) != child || !WIFSIGNALED(status))
+		return 8;	/* It ended before. */
+	if (cgroup_leave() || !cgroup_remove(&own))
+		return 9;
+	return result;
 }
 
-TEST_F(scarce, pressure_takes_all_that_is_free)
+static bool can_be_told(void)
 {
-	struct watch watch = { &self->group, true };
+	const int fd = open_trigger();
 
-	NEEDS_CGROUP();
-	if (!can_be_told())
-		SKIP(return, "pressure cannot be watched: %s", strerror(errno));
-	EXPECT_EQ(0, in_child(wait_for_pressure, &watch));
+	return fd >= 0 && !close(fd);
+}
+
+#define EXPECT_PRESSURE(...) do {								\
+	struct watch watch = { .group = &self->group, __VA_ARGS__ };			\
+											\
+	EXPECT_EQ(0, in_child(wait_for_pressure, &watch));				\
+} while (0)
+
+#define NEEDS_PRESSURE() do {								\
+	NEEDS_CGROUP();									\
+	if (!can_be_told())								\
+		SKIP(return, "pressure cannot be watched: %s", strerror(errno));	\
+} while (0)
+
+TEST_F(scarce, pressure_of_the_system_takes_all_that_is_free)
+{
+	NEEDS_PRESSURE();
+	EXPECT_PRESSURE(.reclaims = OF_THE_SYSTEM);
+}
+
+TEST_F(scarce, pressure_of_its_cgroup_takes_all_that_is_free)
+{
+	NEEDS_PRESSURE();
+	EXPECT_PRESSURE(.reclaims = OF_THE_GROUP);
+}
+
+/* Those for huge pages, or at the limit of another cgroup. */
+TEST_F(scarce, waits_without_pressure_take_nothing)
+{
+	NEEDS_PRESSURE();
+	EXPECT_PRESSURE(.reclaims = NOTHING);
 }
 
 TEST_F(scarce, pressure_is_not_watched_unless_that_is_wanted)
 {
-	struct watch watch = { &self->group, false };
-
-	NEEDS_CGROUP();
-	EXPECT_EQ(0, in_child(wait_for_pressure, &watch));
+	NEEDS_PRESSURE();
+	EXPECT_PRESSURE(.reclaims = OF_THE_SYSTEM, .unwatched = true);
 }
 
 TEST_HARNESS_MAIN
