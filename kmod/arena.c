@@ -116,6 +116,7 @@ void hpheap_arena_free(struct hpheap_arena *arena)
 		hpheap_arena_release(arena, index, NULL);
 		cond_resched();
 	}
+	hpheap_purge_wait(arena);
 	mem_cgroup_put(arena->supply.memcg);
 	hpheap_uncharge(&arena->charge);
 	free_tables(arena);

@@ -11,6 +11,7 @@
 
 #include "chunk.h"
 
+#include <linux/cpuset.h>
 #include <linux/gfp.h>
 #include <linux/highmem.h>
 #include <linux/memcontrol.h>
@@ -174,7 +175,35 @@ void hpheap_chunk_prepare(struct folio *folio, unsigned long index)
 }
 
 /*
- * First each candidate node with one round of reclaim and compaction, as
+ * From the pool of a node where the task may have memory; it is zeroed. It is not searched for
+ * poison again: whether its memory broke there or would have in the arena, the touch
+ * of such a page finds out.
+ */
+static struct folio *alloc_pooled(const struct hpheap_supply *supply, unsigned long index,
+				  int node)
+{
+	struct folio *folio;
+
+	if (!node_isset(node, cpuset_current_mems_allowed))
+		return NULL;
+	folio = hpheap_pool_take(supply->order, node);
+	if (folio)
+		begin(folio, index);
+	return folio;
+}
+
+static struct folio *alloc_fresh(const struct hpheap_supply *supply, unsigned long index,
+				 int node, gfp_t gfp)
+{
+	struct folio *folio = hpheap_chunk_try(supply, node, gfp);
+
+	if (folio)
+		hpheap_chunk_prepare(folio, index);
+	return folio;
+}
+
+/*
+ * First each candidate node, from its pool or with one round of reclaim and compaction, as
  * transparent huge pages do; then with more: anywhere if the policy may fall
  * back, else on the candidates again. An order above
  * PAGE_ALLOC_COSTLY_ORDER never calls the OOM killer.
@@ -190,34 +219,16 @@ static struct folio *alloc_placed(const struct hpheap_supply *supply, unsigned l
 		hpheap_place_candidates(&supply->place, index, &candidates);
 		while ((node = hpheap_place_take_nearest(&candidates)) != NUMA_NO_NODE) {
 			if (round && hpheap_place_may_fall_back(&supply->place))
-				return hpheap_chunk_try(supply, node, effort);
-			folio = hpheap_chunk_try(supply, node, __GFP_THISNODE | effort);
+				return alloc_fresh(supply, index, node, effort);
+			folio = round ? NULL : alloc_pooled(supply, index, node);
+			if (!folio)
+				folio = alloc_fresh(supply, index, node, __GFP_THISNODE | effort);
 			if (folio)
 				return folio;
 			if (fatal_signal_pending(current))
 				return NULL;
 		}
 		effort = __GFP_RECLAIM | __GFP_RETRY_MAYFAIL;
-	}
-	return NULL;
-}
-
-/*
- * From the pool of a node that the policy names; it is zeroed. It is not searched for
- * poison again: whether its memory broke there or would have in the arena, the touch
- * of such a page finds out.
- */
-static struct folio *alloc_pooled(const struct hpheap_supply *supply, unsigned long index)
-{
-	nodemask_t candidates;
-	struct folio *folio;
-	int node;
-
-	hpheap_place_candidates(&supply->place, index, &candidates);
-	while ((node = hpheap_place_take_nearest(&candidates)) != NUMA_NO_NODE) {
-		folio = hpheap_pool_take(supply->order, node);
-		if (folio)
-			return folio;
 	}
 	return NULL;
 }
@@ -233,18 +244,10 @@ static struct folio *alloc_pooled(const struct hpheap_supply *supply, unsigned l
  */
 struct folio *hpheap_chunk_alloc(const struct hpheap_supply *supply, unsigned long index)
 {
-	struct folio *folio = alloc_pooled(supply, index);
+	struct folio *folio = alloc_placed(supply, index);
 
-	if (folio) {
-		begin(folio, index);
-		return folio;
-	}
-	folio = alloc_placed(supply, index);
-	if (!folio) {
+	if (!folio)
 		atomic64_inc(&hpheap_counters.alloc_failures);
-		return NULL;
-	}
-	hpheap_chunk_prepare(folio, index);
 	return folio;
 }
 

@@ -18,6 +18,9 @@
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 1, 0)
 #error "hpheap needs Linux 6.1 or newer"
 #endif
+#ifndef CONFIG_64BIT
+#error "hpheap needs a kernel with 64 bits"
+#endif
 #ifndef CONFIG_TRANSPARENT_HUGEPAGE
 #error "hpheap needs a kernel with CONFIG_TRANSPARENT_HUGEPAGE"
 #endif

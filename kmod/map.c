@@ -93,6 +93,7 @@ static vm_fault_t fault_in(struct hpheap_arena *arena, struct vm_fault *vmf)
 		folio_put(folio);
 		return VM_FAULT_NOPAGE;
 	}
+	hpheap_purge_reuse(arena, folio);
 	vmf->page = folio_page(folio, vmf->pgoff - folio->index);
 	if (unlikely(PageHWPoison(vmf->page))) {
 		/*
@@ -104,7 +105,6 @@ static vm_fault_t fault_in(struct hpheap_arena *arena, struct vm_fault *vmf)
 		folio_put(folio);
 		return VM_FAULT_HWPOISON;
 	}
-	hpheap_purge_reuse(arena, folio);
 	if (arena->status[index] != HPHEAP_CHUNK_POISONED)
 		hpheap_arena_set_status(arena, index, HPHEAP_CHUNK_RESIDENT);
 	atomic64_inc(&hpheap_counters.faults);
@@ -181,12 +181,13 @@ int hpheap_map(struct file *file, struct vm_area_struct *vma)
  * hpheap_map_lookup() - the arena that the calling process has mapped somewhere
  * @addr: an address
  * @bytes: as far as it must be mapped, in one mapping
+ * @access: the flag of the mapping without which the caller has no business there
  * @offset: out: of the address in the file
  *
  * Return: the file, with a reference; -EINVAL if there is none; -EACCES if it is
  * mapped, but not to be written.
  */
-struct file *hpheap_map_lookup(u64 addr, u64 bytes, u64 *offset)
+struct file *hpheap_map_lookup(u64 addr, u64 bytes, unsigned long access, u64 *offset)
 {
 	struct file *file = ERR_PTR(-EINVAL);
 	struct mm_struct *mm = current->mm;
@@ -198,7 +199,7 @@ struct file *hpheap_map_lookup(u64 addr, u64 bytes, u64 *offset)
 	vma = vma_lookup(mm, addr);
 	if (vma && vma->vm_ops == &arena_vm_ops && bytes <= vma->vm_end - addr) {
 		file = ERR_PTR(-EACCES);
-		if (vma->vm_flags & VM_WRITE)
+		if (vma->vm_flags & access)
 			file = get_file(vma->vm_file);
 		*offset = ((u64)vma->vm_pgoff << PAGE_SHIFT) + (addr - vma->vm_start);
 	}

@@ -26,6 +26,7 @@
 #include <linux/kthread.h>
 #include <linux/log2.h>
 #include <linux/mm.h>
+#include <linux/module.h>
 #include <linux/moduleparam.h>
 #include <linux/nodemask.h>
 #include <linux/sched.h>
@@ -98,13 +99,17 @@ static unsigned long floor_of(const struct pool *pool)
 	return to_chunks(pool, READ_ONCE(pool_floor_bytes));
 }
 
+/* What the administrator asks for is tried at once. */
 static void wake_all(void)
 {
 	int node;
 
-	for (node = 0; pools && node < nr_node_ids; node++)
-		if (pools[node])
-			wake_up(&pools[node]->wake);
+	for (node = 0; pools && node < nr_node_ids; node++) {
+		if (!pools[node])
+			continue;
+		WRITE_ONCE(pools[node]->resting, false);
+		wake_up(&pools[node]->wake);
+	}
 }
 
 static int set_size(const char *text, const struct kernel_param *param)
@@ -294,6 +299,7 @@ static u64 fill(struct pool *pool)
 {
 	struct folio *folio;
 	bool is_zero = false;
+	u64 bytes;
 
 	spin_lock(&pool->lock);
 	folio = take_from(pool, &pool->dirty);
@@ -313,10 +319,21 @@ static u64 fill(struct pool *pool)
 		hpheap_chunk_put(folio);
 		return 0;
 	}
+	bytes = folio_size(folio);
 	spin_lock(&pool->lock);
 	put_into(pool, &pool->zeroed, folio);
-	spin_unlock(&pool->lock);
-	return folio_size(folio);
+	spin_unlock(&pool->lock);	/* and from now on somebody else's */
+	return bytes;
+}
+
+/* How long there is nothing to do if nobody says so; a rest ends by itself. */
+static long patience(const struct pool *pool)
+{
+	long rests = (long)(READ_ONCE(pool->rest_until) - jiffies);
+
+	if (!wanted(pool))
+		return MAX_SCHEDULE_TIMEOUT;
+	return READ_ONCE(pool->resting) ? clamp(rests, 1L, (long)REST) : REST;
 }
 
 /*
@@ -333,8 +350,7 @@ static int run(void *arg)
 		wait_event_interruptible_timeout(pool->wake,
 						 kthread_should_stop() || has_too_much(pool) ||
 						 pool->order != wanted_order() ||
-						 has_to_fill(pool),
-						 wanted(pool) ? REST : MAX_SCHEDULE_TIMEOUT);
+						 has_to_fill(pool), patience(pool));
 		while (has_too_much(pool)) {
 			give_up(pool);
 			cond_resched();
@@ -434,6 +450,17 @@ static void free_pools(struct pool **all)
 	kfree(all);
 }
 
+/* Who writes to a parameter wakes their threads. */
+static void end_pools(void)
+{
+	struct pool **all = pools;
+
+	kernel_param_lock(THIS_MODULE);
+	pools = NULL;
+	kernel_param_unlock(THIS_MODULE);
+	free_pools(all);
+}
+
 int hpheap_pool_init(void)
 {
 	struct pool **all = kcalloc(nr_node_ids, sizeof(*all), GFP_KERNEL);
@@ -455,22 +482,19 @@ int hpheap_pool_init(void)
 	shrinker = compat_shrinker_alloc("hpheap-pool", SHRINKER_NUMA_AWARE, count_objects,
 					 scan_objects, MIN_CHUNK_PAGES);
 	if (!shrinker) {
-		pools = NULL;
-		free_pools(all);
+		end_pools();
 		return -ENOMEM;
 	}
 	compat_shrinker_register(shrinker);
-	for_each_node_state(node, N_MEMORY)
-		wake_up_process(all[node]->thread);
+	for (node = 0; node < nr_node_ids; node++)
+		if (all[node])
+			wake_up_process(all[node]->thread);
 	return 0;
 }
 
-/* No arena lives. */
+/* No arena lives. Parameters may still be written to. */
 void hpheap_pool_exit(void)
 {
-	struct pool **all = pools;
-
 	compat_shrinker_free(shrinker);
-	pools = NULL;
-	free_pools(all);
+	end_pools();
 }

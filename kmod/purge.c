@@ -8,8 +8,8 @@
  * first.
  *
  * Marks stand in a list_lru: by node and by memory cgroup, so that a cgroup at its
- * limit takes its own (Linux finds out which one pays by the mark, which is a slab
- * object charged like the chunk). A shrinker walks it.
+ * limit takes its own. Linux finds out both by the mark: it is a slab object on the
+ * chunk's node, charged like the chunk. A shrinker walks the list.
  *
  * Invariants:
  *  U1 folio->private of a chunk is its mark, or NULL; it changes with the folio
@@ -17,6 +17,8 @@
  *  U2 a chunk with a mark is in its slot and is not mapped: it is mapped only with
  *     the folio locked and the mark taken away.
  *  U3 a mark is in the list until its chunk leaves it with the folio locked.
+ *  U4 an arena lives as long as it counts a mark: to take the mark off is the last
+ *     that the shrinker does with it.
  *
  * The shrinker runs wherever somebody allocates, also under this module's own
  * locks: it takes none but by trying, and sleeps nowhere.
@@ -62,19 +64,39 @@ static bool ready;	/* the list is there: Linux 6.1 asks as soon as the shrinker 
 
 static void count_marked(struct hpheap_arena *arena, struct folio *folio, long sign)
 {
-	atomic_long_add(sign, &arena->purgeable);
 	atomic64_add(sign * (long)folio_size(folio), &hpheap_counters.purgeable_bytes);
+	atomic_long_add_return_release(sign, &arena->purgeable);
 }
 
-static struct mark *new_mark(struct hpheap_arena *arena)
+/*
+ * A mark where Linux will look for it. The first call makes the list of the cgroup; it
+ * has no word in it for the node.
+ */
+static struct mark *alloc_mark(gfp_t gfp, int node)
 {
+	struct mark *mark = kmem_cache_alloc_lru(marks, &lru, gfp), *near;
+
+	if (!mark || page_to_nid(virt_to_page(mark)) == node)
+		return mark;
+	near = kmem_cache_alloc_node(marks, gfp | __GFP_THISNODE | __GFP_NOWARN, node);
+	if (!near)
+		return mark;
+	kmem_cache_free(marks, mark);
+	return near;
+}
+
+static struct mark *new_mark(struct hpheap_arena *arena, struct folio *folio)
+{
+	/* Nobody pays for what came from the pool: no cgroup gets anything for it. */
+	gfp_t gfp = folio_memcg_kmem(folio) ? GFP_KERNEL_ACCOUNT : GFP_KERNEL;
 	struct mem_cgroup *old = set_active_memcg(arena->supply.memcg);
-	struct mark *mark = kmem_cache_alloc_lru(marks, &lru, GFP_KERNEL_ACCOUNT);
+	struct mark *mark = alloc_mark(gfp, folio_nid(folio));
 
 	set_active_memcg(old);
 	if (mark) {
 		INIT_LIST_HEAD(&mark->lru);
 		mark->arena = arena;
+		mark->folio = folio;
 	}
 	return mark;
 }
@@ -111,6 +133,18 @@ void hpheap_purge_reuse(struct hpheap_arena *arena, struct folio *folio)
 	trace_hpheap_chunk_reuse(arena->id, index, folio_nid(folio));
 }
 
+/**
+ * hpheap_purge_wait() - until no shrinker knows an arena any more
+ * @arena: without chunks
+ *
+ * One that emptied the last slot may still be about to say so, under a spinlock.
+ */
+void hpheap_purge_wait(struct hpheap_arena *arena)
+{
+	while (atomic_long_read_acquire(&arena->purgeable))
+		schedule_timeout_uninterruptible(1);
+}
+
 /* Marks the chunk of a slot, if there is one: 1 if it is now marked and was not, or -ENOMEM. */
 static int mark_chunk(struct hpheap_arena *arena, struct address_space *mapping,
 		      unsigned long index)
@@ -122,15 +156,16 @@ static int mark_chunk(struct hpheap_arena *arena, struct address_space *mapping,
 
 	if (!folio)
 		return 0;
-	mark = new_mark(arena);
+	mark = new_mark(arena, folio);
 	if (!mark) {
 		folio_put(folio);
 		return -ENOMEM;
 	}
 	folio_lock(folio);
-	if (hpheap_arena_holds(arena, index, folio) && !folio->private) {
+	/* What is broken goes to nobody. */
+	if (hpheap_arena_holds(arena, index, folio) && !folio->private &&
+	    !hpheap_chunk_has_poison(folio)) {
 		unmap_mapping_range(mapping, (loff_t)index << shift, 1LL << shift, 1);
-		mark->folio = folio;
 		folio->private = mark;
 		hpheap_arena_set_status(arena, index, HPHEAP_CHUNK_PURGEABLE);
 		count_marked(arena, folio, 1);
@@ -198,7 +233,7 @@ unsigned long hpheap_purge_keep(struct hpheap_arena *arena, unsigned long index,
 	return empty;
 }
 
-/* In the walk, under the list's lock: nobody can free the arena before it has the mark. */
+/* In the walk, under the list's lock: nobody frees the arena before the mark is counted off. */
 static enum lru_status isolate(struct list_head *item, struct list_lru_one *list,
 			       COMPAT_LRU_WALK_LOCK void *arg)
 {
@@ -215,11 +250,11 @@ static enum lru_status isolate(struct list_head *item, struct list_lru_one *list
 		folio_unlock(folio);
 		return LRU_ROTATE;
 	}
-	count_marked(mark->arena, folio, -1);
 	trace_hpheap_chunk_take(mark->arena->id, folio->index >> folio_order(folio),
 				folio_nid(folio));
 	list_lru_isolate(list, item);
 	list_add_tail(item, taken);
+	count_marked(mark->arena, folio, -1);	/* U4 */
 	return LRU_REMOVED;
 }
 
@@ -265,7 +300,10 @@ static long purge_mapped(const struct hpheap_purgeable *arg)
 	long chunks;
 	u64 offset;
 
-	file = hpheap_map_lookup(arg->start, arg->bytes, &offset);
+	/* What is kept may be closed just now. */
+	file = hpheap_map_lookup(arg->start, arg->bytes,
+				 arg->flags & HPHEAP_PURGEABLE_KEEP ? VM_MAYWRITE : VM_WRITE,
+				 &offset);
 	if (IS_ERR(file))
 		return PTR_ERR(file);
 	chunks = purge(file, arg, offset);
@@ -325,7 +363,7 @@ int hpheap_purge_init(void)
 {
 	int err = -ENOMEM;
 
-	marks = kmem_cache_create("hpheap_mark", sizeof(struct mark), 0, SLAB_ACCOUNT, NULL);
+	marks = kmem_cache_create("hpheap_mark", sizeof(struct mark), 0, 0, NULL);
 	if (!marks)
 		return -ENOMEM;
 	shrinker = compat_shrinker_alloc("hpheap-purgeable",

@@ -15,6 +15,7 @@ void hpheap_purge_exit(void);
 unsigned long hpheap_purge_keep(struct hpheap_arena *arena, unsigned long index,
 				unsigned long end);
 bool hpheap_purge_unmark(struct hpheap_arena *arena, struct folio *folio);
+void hpheap_purge_wait(struct hpheap_arena *arena);
 void hpheap_purge_reuse(struct hpheap_arena *arena, struct folio *folio);
 long hpheap_purge_ioctl(struct file *file, struct hpheap_purgeable __user *uarg);
 

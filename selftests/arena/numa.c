@@ -7,8 +7,6 @@
 #include "arena.h"
 #include "system.h"
 
-#include <sched.h>
-
 #define CHUNKS	8
 #define MPOL_BIND_MODE	2
 #define MPOL_MOVE	(1 << 1)
@@ -76,19 +74,6 @@ static int chunk_node(char *p, size_t chunk, int index)
 	    status != node_of(page))
 		return -1;
 	return status;
-}
-
-static int run_on_node(int node)
-{
-	char path[64], list[256];
-	cpu_set_t set;
-
-	snprintf(path, sizeof(path), "/sys/devices/system/node/node%d/cpulist", node);
-	if (read_file(path, list, sizeof(list)) <= 1)
-		return -1;
-	CPU_ZERO(&set);
-	CPU_SET(atoi(list), &set);
-	return sched_setaffinity(0, sizeof(set), &set);
 }
 
 TEST_F(numa, bind_takes_the_node_it_names)

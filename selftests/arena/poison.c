@@ -106,6 +106,31 @@ TEST_F(poison, pages_beside_it_stay_usable)
 	EXPECT_EQ(SIGBUS, touch_read(self->twin));
 }
 
+/* What is broken goes to nobody, and what was marked before is in use again when it is touched. */
+TEST_F(poison, its_chunk_is_not_purgeable)
+{
+	struct hpheap_purgeable arg = {
+		.size = sizeof(arg), .bytes = 3 * self->chunk,
+	};
+	const volatile uint8_t *status;
+
+	NEEDS_POISON();
+	status = mmap(NULL, 3, PROT_READ, MAP_SHARED, self->fd, 3 * self->chunk);
+	ASSERT_NE(MAP_FAILED, (void *)status);
+	EXPECT_EQ(SIGBUS, touch_read(self->twin));
+	EXPECT_EQ(HPHEAP_CHUNK_POISONED, status[1]);
+	ASSERT_EQ(0, ioctl(self->fd, HPHEAP_ARENA_PURGEABLE, &arg));
+	EXPECT_EQ(2, arg.chunks);
+	EXPECT_EQ(HPHEAP_CHUNK_PURGEABLE, status[0]);
+	EXPECT_EQ(HPHEAP_CHUNK_POISONED, status[1]);
+	EXPECT_EQ(HPHEAP_CHUNK_PURGEABLE, status[2]);
+	EXPECT_EQ(0, write_file("/proc/sys/vm/drop_caches", "2"));
+	EXPECT_EQ(HPHEAP_CHUNK_TAKEN, status[0]);
+	EXPECT_EQ(HPHEAP_CHUNK_POISONED, status[1]);
+	EXPECT_EQ(NULL, not_all(self->victim - 5 * self->page, 5 * self->page, 0x5a));
+	munmap((void *)status, 3);
+}
+
 TEST_F(poison, a_process_that_does_not_expect_it_dies_of_SIGBUS)
 {
 	pid_t pid;

@@ -9,7 +9,6 @@
 #include "cgroup.h"
 #include "steps.h"
 
-#include <sched.h>
 #include <sys/uio.h>
 #include <sys/utsname.h>
 
@@ -283,6 +282,9 @@ TEST_F(purgeable, what_makes_no_sense_is_refused)
 	EXPECT_EQ(-EINVAL, purge_at((void *)-1, self->chunk, 0));
 	seen = mmap(NULL, self->bytes, PROT_READ, MAP_SHARED, self->fd, 0);
 	EXPECT_EQ(-EACCES, purge_at(seen, self->chunk, 0));
+	EXPECT_EQ(0, purge_at(seen, self->chunk, HPHEAP_PURGEABLE_KEEP));
+	EXPECT_EQ(0, mprotect(seen, self->bytes, PROT_NONE));
+	EXPECT_EQ(0, purge_at(seen, self->chunk, HPHEAP_PURGEABLE_KEEP));
 	munmap(seen, self->bytes);
 
 	NEW_ARENA(fd, 2 * self->chunk, self->chunk, HPHEAP_CREATE_CONTIG);
@@ -324,15 +326,12 @@ static bool kernel_counts_what_shrinkers_free(void)
 	return major < 6 || (major == 6 && minor < 4);
 }
 
-/* Marks stand in the order of their age for each node. */
-static int arena_of_one_node(size_t bytes, size_t chunk)
+static int arena_on(int node, size_t bytes, size_t chunk)
 {
 	struct hpheap_create arg = create_arg(bytes, chunk, HPHEAP_CREATE_STRICT_NODE);
-	unsigned int node;
 
-	if (getcpu(NULL, &node))
-		return -errno;
-	arg.nodemask[node / 64] = 1ULL << node % 64;
+	arg.policy = HPHEAP_POLICY_BIND;
+	arg.nodemask[0] = 1ULL << node;
 	return create(&arg);
 }
 
@@ -364,7 +363,8 @@ TEST_F(purgeable, chunks_of_a_cgroup_at_its_limit_are_taken_the_oldest_first)
 	/* What others have marked is not to be touched. */
 	ASSERT_EQ(2, mark(self->fd, 0, 2 * self->chunk));
 	ASSERT_EQ(0, cgroup_enter(&it.group));
-	fd = arena_of_one_node(bytes, self->chunk);
+	/* Marks stand in the order of their age for each node. */
+	fd = arena_on(__builtin_ctzll(get_info().memory_nodes[0]), bytes, self->chunk);
 	p = map_arena(fd, bytes);
 	status = map_status(fd, bytes, self->chunk);
 	ASSERT_NE(MAP_FAILED, (void *)status);
@@ -395,6 +395,50 @@ TEST_F(purgeable, chunks_of_a_cgroup_at_its_limit_are_taken_the_oldest_first)
 	close(fd);
 	EXPECT_TRUE(cgroup_remove(&it.group));
 	EXPECT_TRUE(is_warm(self, 0));
+}
+
+/* Bytes of a node that are free; 0: it does not say. */
+static size_t free_on(int node)
+{
+	char path[64], text[2048], *line;
+
+	snprintf(path, sizeof(path), "/sys/devices/system/node/node%d/meminfo", node);
+	if (read_file(path, text, sizeof(text)) < 0)
+		return 0;
+	line = strstr(text, "MemFree:");
+	return line ? strtoull(line + 8, NULL, 10) << 10 : 0;
+}
+
+/* Whoever marked them, and wherever that thread runs. */
+TEST_F(purgeable, a_node_that_is_short_takes_its_own_chunks)
+{
+	const uint64_t nodes = get_info().memory_nodes[0];
+	const int near = __builtin_ctzll(nodes), node = 63 - __builtin_clzll(nodes);
+	const size_t free = free_on(node);
+	size_t bytes, other;
+	struct stat stat;
+	int fd, second;
+
+	NEEDS_CHUNKS();
+	if (near == node)
+		SKIP(return, "this system has one node with memory");
+	if (run_on_node(near))
+		SKIP(return, "no CPU is on the other node");
+	if (!free || free > 2048 * MIB)
+		SKIP(return, "this system has too much memory to fill");
+	bytes = free / 4 * 3 / self->chunk * self->chunk;
+	other = free / 2 / self->chunk * self->chunk;
+	fd = arena_on(node, bytes, self->chunk);
+	ASSERT_LE(0, fd) { TH_LOG("%s", strerror(-fd)); }
+	ASSERT_EQ(0, fallocate(fd, 0, 0, bytes));
+	ASSERT_EQ(bytes / self->chunk, mark(fd, 0, bytes));
+	second = arena_on(node, other, self->chunk);
+	ASSERT_LE(0, second) { TH_LOG("%s", strerror(-second)); }
+	EXPECT_EQ(0, fallocate(second, 0, 0, other)) { TH_LOG("%s", strerror(errno)); }
+	ASSERT_EQ(0, fstat(fd, &stat));
+	EXPECT_LE(other / 4, bytes - stat.st_blocks * 512);
+	close(second);
+	close(fd);
 }
 
 static void punch_some(uint64_t *random)

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <sched.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -21,7 +22,7 @@
 
 /* Waits for what happens soon but not at once. */
 #define eventually(condition) ({						\
-	double until = now() + 20;						\
+	double until = now() + 60;						\
 	bool met;								\
 	while (!(met = (condition)) && now() < until)				\
 		usleep(20000);							\
@@ -239,6 +240,20 @@ static inline int node_of(const void *addr)
 	if (syscall(__NR_get_mempolicy, &node, NULL, 0, addr, MPOL_F_NODE_AND_ADDR))
 		return -1;
 	return node;
+}
+
+/* On the first of its CPUs; -1: it has none. */
+static inline int run_on_node(int node)
+{
+	char path[64], list[256];
+	cpu_set_t set;
+
+	snprintf(path, sizeof(path), "/sys/devices/system/node/node%d/cpulist", node);
+	if (read_file(path, list, sizeof(list)) <= 1)
+		return -1;
+	CPU_ZERO(&set);
+	CPU_SET(atoi(list), &set);
+	return sched_setaffinity(0, sizeof(set), &set);
 }
 
 #endif /* SELFTESTS_ARENA_SYSTEM_H */
