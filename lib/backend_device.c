@@ -238,34 +238,62 @@ static int device_commit(struct hph_backend *backend, uintptr_t addr)
 	return error;
 }
 
-/* The arena stays: it is charged until the last of it goes. What is marked is closed. */
-static int device_release(struct hph_backend *backend, uintptr_t addr, bool *detached)
+/*
+ * Marks the chunk of a unit, or with KEEP takes the mark away: chunks that are now marked,
+ * or with KEEP that are not there. A module that knows no marks says ENOTTY, one that sees more
+ * than one mapping EINVAL.
+ */
+static int mark(const struct device *device, uintptr_t addr, uint32_t flags)
 {
-	int error = hph_os_remove(addr, HPHEAP_HUGE_SIZE);
-
-	(void)backend;
-	if (error == -EACCES && !hph_os_open_up(addr, HPHEAP_HUGE_SIZE))
-		error = hph_os_remove(addr, HPHEAP_HUGE_SIZE);
-	*detached = false;
-	if (!error)
-		hph_os_close_down(addr, HPHEAP_HUGE_SIZE);
-	return error;
-}
-
-/* A module that knows no marks says ENOTTY. */
-static int device_purge(struct hph_backend *backend, uintptr_t addr)
-{
-	struct device *device = to_device(backend);
 	struct hpheap_purgeable purgeable = {
-		.size = sizeof(purgeable), .start = addr, .bytes = HPHEAP_HUGE_SIZE,
+		.size = sizeof(purgeable), .flags = flags, .start = addr, .bytes = HPHEAP_HUGE_SIZE,
 	};
 
 	if (!hph_os_file_valid(&device->marks))
 		return -EBADF;
-	if (ioctl(device->marks.fd, HPHEAP_IOC_PURGEABLE, &purgeable))
-		return -errno;
-	hph_os_close_down(addr, HPHEAP_HUGE_SIZE);
-	return 0;
+	return ioctl(device->marks.fd, HPHEAP_IOC_PURGEABLE, &purgeable) ? -errno :
+									   (int)purgeable.chunks;
+}
+
+/*
+ * The arena stays: it is charged until the last of it goes. Before Linux 6.7 memory has to be
+ * writable to be removed: what was closed is open for that long.
+ *
+ * Linux removes mapping by mapping. Where the program has split that of a chunk (one madvise()
+ * or mprotect() of a part may do), each is less than a chunk, nothing goes, and that is no
+ * error. So the module is asked; and what may still be there is detached: it is the
+ * arena's until that ends, but nobody's memory any more. (Where the program has closed the
+ * descriptor, nobody can be asked: it is believed.)
+ */
+static int device_release(struct hph_backend *backend, uintptr_t addr, bool *detached)
+{
+	int error = hph_os_remove(addr, HPHEAP_HUGE_SIZE), gone;
+
+	*detached = false;
+	if (error == -EACCES) {
+		hph_os_open_up(addr, HPHEAP_HUGE_SIZE);
+		error = hph_os_remove(addr, HPHEAP_HUGE_SIZE);
+		hph_os_close_down(addr, HPHEAP_HUGE_SIZE);
+	} else if (!error) {
+		hph_os_close_down(addr, HPHEAP_HUGE_SIZE);
+	}
+	if (error)
+		return error;
+	gone = mark(to_device(backend), addr, HPHEAP_PURGEABLE_KEEP);
+	if (gone == 1 || gone == -EBADF)
+		return 0;
+	error = hph_anon_detach(backend, addr, HPHEAP_HUGE_SIZE);
+	*detached = !error;
+	return error;
+}
+
+static int device_purge(struct hph_backend *backend, uintptr_t addr)
+{
+	const int marked = mark(to_device(backend), addr, 0);
+
+	if (marked >= 0)
+		hph_os_close_down(addr, HPHEAP_HUGE_SIZE);
+	return marked < 0 ? marked : 0;
 }
 
 static void device_query(struct hph_backend *backend, struct hph_backend_facts *facts)

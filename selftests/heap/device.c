@@ -183,6 +183,24 @@ TEST_F(device, spans_are_zero_where_that_was_asked)
 	EXPECT_ON_DEVICE();
 }
 
+/* Advice for a part of a span splits its mapping, and outlives the span. */
+TEST_F(device, spans_are_zero_where_a_mapping_was_split)
+{
+	char *span;
+
+	NEED_MEMLOCK();
+	span = hpheap_span_alloc(self->heap, UNIT, UNIT, 0);
+	ASSERT_NE(NULL, span);
+	memset(span, 0xa5, UNIT);
+	ASSERT_EQ(0, madvise(span + UNIT / 4, UNIT / 4, MADV_RANDOM));
+	hpheap_span_free(self->heap, span);
+	EXPECT_EQ(UNIT, hpheap_scavenge(self->heap, SIZE_MAX));
+	span = hpheap_span_alloc(self->heap, UNIT, UNIT, HPHEAP_SPAN_ZERO);
+	ASSERT_NE(NULL, span);
+	EXPECT_TRUE(is_zero(span, UNIT));
+	EXPECT_SOUND(self->heap);
+}
+
 TEST_F(device, released_chunks_go_back_to_the_system)
 {
 	char *span, *kept;

@@ -31,6 +31,7 @@ static struct {
 	int forbid_error;	/* negative, for all that shall become inaccessible */
 	int mark_errno;		/* for all that shall become purgeable */
 	unsigned int marks;
+	bool split;		/* the mappings of all chunks: nothing of one can be removed */
 } fake;
 
 int __wrap_ioctl(int fd, unsigned long request, ...);
@@ -90,9 +91,15 @@ static int fake_mark(struct hpheap_purgeable *purgeable)
 		errno = fake.mark_errno;
 		return -1;
 	}
-	if (purgeable->size != sizeof(*purgeable) || purgeable->flags ||
+	if (purgeable->size != sizeof(*purgeable) || purgeable->flags & ~HPHEAP_PURGEABLE_KEEP ||
 	    purgeable->start % UNIT || purgeable->bytes != UNIT)
 		abort();
+	if (purgeable->flags & HPHEAP_PURGEABLE_KEEP) {
+		errno = EINVAL;
+		purgeable->chunks = !fake.split;
+		return fake.split ? -1 : 0;
+	}
+	purgeable->chunks = 1;
 	fake.marks++;
 	return 0;
 }
@@ -120,6 +127,8 @@ int __wrap_ioctl(int fd, unsigned long request, ...)
 
 int __wrap_madvise(void *addr, size_t bytes, int advice)
 {
+	if (advice == MADV_REMOVE && fake.split)
+		return 0;
 	if (advice != MADV_POPULATE_WRITE || !fake.fills)
 		return __real_madvise(addr, bytes, advice);
 	fake.fills--;

@@ -94,6 +94,23 @@ TEST_F(fake_device, what_is_purgeable_is_released_on_demand)
 	EXPECT_TRUE(is_zero(span, 4 * UNIT));
 }
 
+/* To remove what is mapped in pieces does nothing, and says that it went well. */
+TEST_F(fake_device, what_cannot_be_released_is_no_memory_of_the_heap_any_more)
+{
+	char *span = dirty(self->heap, 4);
+
+	ASSERT_NE(NULL, span);
+	fake.split = true;
+	fake.mark_errno = EINVAL;
+	EXPECT_EQ(4 * UNIT, hpheap_scavenge(self->heap, SIZE_MAX));
+	fake.split = false;
+	EXPECT_EQ(0, resident_bytes(span, 4 * UNIT));
+	span = hpheap_span_alloc(self->heap, 4 * UNIT, UNIT, HPHEAP_SPAN_ZERO);
+	ASSERT_NE(NULL, span);
+	EXPECT_TRUE(is_zero(span, 4 * UNIT));
+	EXPECT_SOUND(self->heap);
+}
+
 TEST_F(fake_device, a_limit_has_nothing_purgeable_beside_it)
 {
 	ASSERT_NE(NULL, dirty(self->heap, 4));
