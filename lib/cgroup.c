@@ -101,7 +101,7 @@ static void look_at(struct hph_cgroup *cgroup, const char *folder, unsigned int 
 	left = limit / 100 * headroom;
 	limit -= left;
 	/* What is cold takes longer to be told: asked for where it matters. */
-	if (used > limit - limit / 4) {
+	if (used > limit / 2) {
 		cold = inactive_file(folder);
 		used -= cold < used ? cold : used;
 	}

@@ -119,7 +119,7 @@ static void keep_stranded(struct hpheap *heap, struct hph_zone *zone)
 static int take_new(struct hpheap *heap, struct hph_zone *zone, size_t units, size_t align,
 		    size_t ahead, struct hph_batch *batch)
 {
-	uintptr_t first;
+	uintptr_t first, end;
 	size_t asked;
 	int error;
 
@@ -138,11 +138,18 @@ static int take_new(struct hpheap *heap, struct hph_zone *zone, size_t units, si
 
 	batch->first = hph_round_up(first, align);
 	batch->units = units;
-	batch->reach = asked - (batch->first - first);
+	end = first + asked;
+	batch->reach = end - batch->first;
+	if (batch->reach > units + ahead)
+		batch->reach = units + ahead;
 	pthread_mutex_lock(&zone->lock);
 	introduce(heap, zone, first, asked);
+	/* What is only there for the alignment. */
 	if (batch->first > first)
 		hph_pages_add_empty(&zone->pages, first, batch->first - first);
+	if (batch->first + batch->reach < end)
+		hph_pages_add_empty(&zone->pages, batch->first + batch->reach,
+				    end - (batch->first + batch->reach));
 	atomic_fetch_add(&heap->busy_units, batch->reach);
 	pthread_mutex_unlock(&zone->lock);
 	return 0;
@@ -173,13 +180,13 @@ static size_t reach_ahead(struct hpheap *heap)
 	return units < AHEAD_UNITS ? units : AHEAD_UNITS;
 }
 
-/* Has the heap addresses for so many units, whatever is there now? */
-static bool has_addresses(struct hpheap *heap, size_t units)
+/* May the heap have addresses for so many units, whatever is there now? */
+static bool has_addresses(struct hpheap *heap, size_t units, size_t align)
 {
 	bool has;
 
 	pthread_mutex_lock(&heap->grow);
-	has = heap->arena.address_bytes >> HPH_HUGE_SHIFT >= units;
+	has = heap->arena.address_bytes >> HPH_HUGE_SHIFT >= (uint64_t)units + (align - 1);
 	pthread_mutex_unlock(&heap->grow);
 	return has;
 }
@@ -201,7 +208,7 @@ static int take(struct hpheap *heap, struct hph_zone *zone, size_t units, size_t
 	error = take_new(heap, zone, units, align, ahead, batch);
 	if (!error)
 		return 0;
-	if (shrink && has_addresses(heap, units))
+	if (shrink && has_addresses(heap, units, align))
 		hph_shrink(heap, SIZE_MAX, &bytes);
 	for (i = 0; i < heap->nr_zones; i++)
 		if (take_empty(heap, &heap->zones[i], units, align, batch))

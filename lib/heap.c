@@ -17,7 +17,8 @@
 
 static pthread_mutex_t registry_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct hpheap *registry;
-static struct hpheap *default_heap;	/* under the registry's lock */
+/* Made under the registry's lock, and never destroyed. */
+static struct hpheap *_Atomic default_heap;
 static uint64_t heaps_made;	/* under the registry's lock */
 static int cancel_state;	/* of who has the registry's lock */
 static pthread_once_t once = PTHREAD_ONCE_INIT;
@@ -306,13 +307,17 @@ struct hpheap *hpheap_create(const struct hpheap_options *options)
 struct hpheap *hpheap_default(void)
 {
 	static const struct hpheap_options defaults;
+	struct hpheap *heap = atomic_load(&default_heap);
 	int error = 0;
-	struct hpheap *heap;
 
+	if (heap)
+		return heap;
 	lock_registry();
-	if (!default_heap)
-		error = create(&defaults, NULL, hph_os_base_page(), &default_heap);
-	heap = default_heap;
+	heap = atomic_load(&default_heap);
+	if (!heap) {
+		error = create(&defaults, NULL, hph_os_base_page(), &heap);
+		atomic_store(&default_heap, heap);
+	}
 	unlock_registry();
 	if (error)
 		errno = -error;
@@ -347,11 +352,9 @@ void hpheap_destroy(struct hpheap *heap)
 
 	if (!heap)
 		return;
-	lock_registry();
-	if (heap == default_heap) {
-		unlock_registry();
+	if (heap == atomic_load(&default_heap))
 		return;
-	}
+	lock_registry();
 	for (link = &registry; *link != heap; link = &(*link)->next)
 		if (!*link)
 			hph_os_die("hpheap_destroy(%p): no such heap", (void *)heap);

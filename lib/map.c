@@ -189,7 +189,8 @@ static int write_cells(struct hpheap *heap, FILE *file, enum hpheap_map_format f
 	}
 	if (bytes)
 		hph_os_unmap((uintptr_t)taken.runs, bytes);
-	errno = -error;
+	if (error)
+		errno = -error;
 	return error ? -1 : 0;
 }
 

@@ -6,8 +6,9 @@
  *
  * Pieces are cut from mappings of 64 KiB, zeroed, and given back all at once
  * with the heap: every structure lives as long as its heap. A piece too large
- * for that has a mapping of its own. Nothing here, nor
- * anywhere else in the library, calls malloc(), which may be built on it.
+ * for that has a mapping of its own. Nothing of what the library has comes from malloc(), which
+ * may be built on it. (The C library and libnuma take some for themselves, when a heap
+ * is made, when a thread first has a cache, and for the thread of the scavenger.)
  */
 #include "meta.h"
 

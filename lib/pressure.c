@@ -27,8 +27,8 @@
 #define PATH_BYTES	1200
 #define TEXT_BYTES	8192	/* all counters of a system, or of a cgroup */
 
-/* Looks for which a wait is remembered. */
-#define DOUBTS		8u
+/* For so long a wait is remembered: the kernel tells of one that lasts as often. */
+#define DOUBT_NS	INT64_C(2000000000)
 
 static void open_trigger(struct hph_os_file *trigger, const char *path, unsigned int ms)
 {
@@ -58,16 +58,13 @@ static void set_up(struct hph_pressure *pressure, unsigned int ms)
 		open_trigger(&pressure->triggers[1], path, ms);
 }
 
-bool hph_pressure_stalled(struct hph_pressure *pressure, unsigned int ms)
+/* Did threads wait since the last call? */
+static bool has_stalled(struct hph_pressure *pressure)
 {
 	struct pollfd polled[HPH_TRIGGERS];
 	bool stalled = false;
 	unsigned int i;
 
-	if (pressure->ms != ms)
-		set_up(pressure, ms);
-	if (!ms)
-		return false;
 	for (i = 0; i < HPH_TRIGGERS; i++) {
 		struct hph_os_file *trigger = &pressure->triggers[i];
 
@@ -117,24 +114,30 @@ static uint64_t reclaimed(void)
 	return sum;
 }
 
-enum hph_pressed hph_pressure_judge(struct hph_pressure *pressure, bool stalled)
+enum hph_pressed hph_pressure_look(struct hph_pressure *pressure, unsigned int ms, int64_t now)
 {
-	const bool doubted = pressure->doubts != 0;
-	uint64_t now;
+	bool doubted, stalled;
+	uint64_t count;
 
-	if (stalled)
-		pressure->doubts = DOUBTS;
-	else if (doubted)
-		pressure->doubts--;
-	else
+	if (pressure->ms != ms)
+		set_up(pressure, ms);
+	if (!ms)
 		return HPH_CALM;
-	now = reclaimed();
-	if (doubted && now > pressure->reclaimed) {
-		pressure->doubts = 0;
+	doubted = pressure->doubt != 0;
+	stalled = has_stalled(pressure);
+	if (!doubted && !stalled)
+		return HPH_CALM;
+	count = reclaimed();
+	if (doubted && count > pressure->reclaimed) {
+		pressure->doubt = 0;
 		return HPH_PRESSED;
 	}
-	pressure->reclaimed = now;
-	return pressure->doubts ? HPH_STALLED : HPH_CALM;
+	pressure->reclaimed = count;
+	if (stalled)
+		pressure->doubt = now + DOUBT_NS;
+	else if (now > pressure->doubt)
+		pressure->doubt = 0;
+	return pressure->doubt ? HPH_STALLED : HPH_CALM;
 }
 
 void hph_pressure_close(struct hph_pressure *pressure)
@@ -145,5 +148,5 @@ void hph_pressure_close(struct hph_pressure *pressure)
 		if (pressure->triggers[i].fd >= 0)
 			hph_os_file_close(&pressure->triggers[i]);
 	pressure->ms = 0;
-	pressure->doubts = 0;
+	pressure->doubt = 0;
 }

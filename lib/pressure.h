@@ -13,8 +13,8 @@
 struct hph_pressure {
 	unsigned int ms;	/* of stalls, in two seconds, that the triggers are set to */
 	struct hph_os_file triggers[HPH_TRIGGERS];
-	unsigned int doubts;	/* looks for which a wait is remembered */
-	uint64_t reclaimed;	/* what the counters said at the last of them */
+	int64_t doubt;		/* a wait is remembered until then; 0: there is none */
+	uint64_t reclaimed;	/* what the counters said at the last look since */
 };
 
 enum hph_pressed {
@@ -24,12 +24,10 @@ enum hph_pressed {
 };
 
 /*
- * Did threads wait since the last call? The first one, and one with another @ms, sets it up.
+ * At @now, in nanoseconds. The first call, and one with another @ms, sets it up. May take
+ * milliseconds: the kernel adds up the counters of a cgroup.
  */
-bool hph_pressure_stalled(struct hph_pressure *pressure, unsigned int ms);
-
-/* What that means. May take milliseconds: the kernel adds up the counters of a cgroup. */
-enum hph_pressed hph_pressure_judge(struct hph_pressure *pressure, bool stalled);
+enum hph_pressed hph_pressure_look(struct hph_pressure *pressure, unsigned int ms, int64_t now);
 void hph_pressure_close(struct hph_pressure *pressure);
 
 #endif /* HPH_PRESSURE_H */

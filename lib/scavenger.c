@@ -32,6 +32,7 @@
  */
 #include "scavenger.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <signal.h>
 #include <sys/resource.h>
@@ -90,7 +91,9 @@ struct look {
 	bool growing;
 };
 
-static struct hph_pressure pressure;	/* under the lock */
+/* While files of the system are open: a child shall get none of them by halves. */
+static pthread_mutex_t asking = PTHREAD_MUTEX_INITIALIZER;
+static struct hph_pressure pressure;
 
 static int64_t read_clock(clockid_t clock)
 {
@@ -333,14 +336,13 @@ static int64_t ask_around(struct look *look)
 {
 	struct hph_cgroup cgroup;
 	enum hph_pressed pressed;
-	bool stalled;
 
-	pthread_mutex_lock(&lock);	/* a child gets no trigger by halves */
-	stalled = hph_pressure_stalled(&pressure, look->policy.pressure_ms);
-	pthread_mutex_unlock(&lock);
-	pressed = hph_pressure_judge(&pressure, stalled);
-	look->pressed = pressed == HPH_PRESSED;
+	pthread_mutex_lock(&asking);
+	pressed = hph_pressure_look(&pressure, look->policy.pressure_ms,
+				    read_clock(CLOCK_MONOTONIC));
 	hph_cgroup_read(&cgroup, look->policy.headroom_percent);
+	pthread_mutex_unlock(&asking);
+	look->pressed = pressed == HPH_PRESSED;
 	look->excess = (size_t)((cgroup.excess + HPHEAP_HUGE_SIZE - 1) >> HPH_HUGE_SHIFT);
 	atomic_store(&cramped, cgroup.near);
 	if (cgroup.near)
@@ -419,6 +421,9 @@ static int create_thread(void)
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
 	error = pthread_create(&thread, &attr, run, NULL);
+	/* The C library takes the program's thread-local variables off a stack. */
+	if (error == EINVAL)
+		error = pthread_create(&thread, NULL, run, NULL);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	pthread_attr_destroy(&attr);
 	return error;
@@ -464,6 +469,7 @@ __attribute__((destructor)) static void stop(void)
 
 void hph_scavenger_before_fork(void)
 {
+	pthread_mutex_lock(&asking);
 	pthread_mutex_lock(&lock);
 	hph_policy_lock();
 }
@@ -481,4 +487,5 @@ void hph_scavenger_after_fork(bool in_child)
 	}
 	hph_policy_unlock();
 	pthread_mutex_unlock(&lock);
+	pthread_mutex_unlock(&asking);
 }
