@@ -130,7 +130,7 @@ static int run_out_of_mappings(void *arg)
 			return errno == ENOMEM && rounds > 10000 ? 0 : 1;
 		*kept = 1;
 		hpheap_span_free(heap, span);
-		if (time(NULL) - start > TEST_TIMEOUT_DEFAULT / 2)
+		if (time(NULL) - start > TEST_TIMEOUT_DEFAULT * 5 / 6)
 			return OUT_OF_TIME;
 	}
 	return 2;

@@ -75,7 +75,7 @@ static inline bool is_huge(void)
 	const struct hpheap_stats stats = stats_of(measured);
 
 	if (stats.backend == HPHEAP_BACKEND_DEVICE)
-		return stats.fallback_bytes || stats.device_bytes == stats.committed_bytes;
+		return stats.device_bytes + stats.fallback_bytes == stats.committed_bytes;
 	return !thp_is_a_unit() || huge_share() >= LEAST_HUGE;
 }
 

@@ -94,6 +94,6 @@ check-heap-install: lib
 # SYSROOT is an unpacked libnuma-dev of that architecture.
 guest-heap: $(heap-guest:%=$(O)/guest/heap_%)
 
-$(O)/guest/heap_%: $(heap-dir)/%.c $(heap-dir)/heap.h $(heap-dir)/regions.h $(O)/ksft/.stamp $(O)/libhpheap.a
+$(O)/guest/heap_%: $(heap-dir)/%.c $(heap-dir)/heap.h $(heap-dir)/regions.h $(wildcard selftests/arena/*.h) $(O)/ksft/.stamp $(O)/libhpheap.a
 	@mkdir -p $(@D)
 	$(call say,LD)$(CC) -static -Wl,--no-warnings $(CPPFLAGS) $(CFLAGS) $(heap-cflags) $(LDFLAGS) $(heap-wrap) -o $@ $< $(heap-more) $(O)/libhpheap.a $(lib-libs)

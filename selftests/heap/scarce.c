@@ -5,7 +5,6 @@
  */
 #include "kselftest_harness.h"
 #define TEST_SCAVENGER
-#define TEST_MAY_MOVE
 #include "heap.h"
 #include "../arena/system.h"
 #include "../arena/cgroup.h"
@@ -195,7 +194,8 @@ static void press(const struct cgroup *group)
 	char *memory;
 	size_t i;
 
-	if (cgroup_write(group, "memory.high", "4194304") || cgroup_enter(group))
+	if (!use_all_cpus() || cgroup_write(group, "memory.high", "4194304") ||
+	    cgroup_enter(group))
 		return;
 	memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (memory == MAP_FAILED)

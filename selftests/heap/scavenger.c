@@ -5,7 +5,6 @@
  */
 #include "kselftest_harness.h"
 #define TEST_SCAVENGER
-#define TEST_MAY_MOVE
 #include "heap.h"
 
 #include <dirent.h>
@@ -238,14 +237,16 @@ TEST_F(scavenger, keeps_a_heap_within_a_limit_that_was_lowered)
 /* From 32 units on a heap that grows finds some that are there already. */
 TEST_F(scavenger, fetches_units_before_a_growing_heap_needs_them)
 {
-	unsigned int i, found = 0;
+	unsigned int i, waits, found = 0;
 
 	for (i = 0; i < 320; i++) {
-		found += i >= 64 && stats_of(self->heap).free_huge_bytes != 0;
 		ASSERT_NE(NULL, hpheap_span_alloc(self->heap, UNIT, UNIT, 0));
-		wait_ms(5);
+		/* How soon is the machine's to say. */
+		for (waits = 0; waits < 10 && !stats_of(self->heap).free_huge_bytes; waits++)
+			wait_ms(5);
+		found += i >= 64 && waits < 10;
 	}
-	EXPECT_LE(8, found);	/* of 256: how many is the machine's to say */
+	EXPECT_LE(8, found);
 	EXPECT_GE(320 * UNIT + 10 * UNIT, stats_of(self->heap).committed_bytes);
 }
 
@@ -467,6 +468,7 @@ TEST_F(scavenger, works_beside_all_else)
 	void *wrong;
 	char *span;
 
+	ASSERT_TRUE(use_all_cpus());
 	for (i = 0; i < 2; i++)
 		ASSERT_EQ(0, pthread_create(&threads[i], NULL, come_and_go, NULL));
 	for (i = 0; now() < end; i++) {

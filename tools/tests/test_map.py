@@ -11,7 +11,7 @@ import subprocess
 import xml.dom.minidom
 import zlib
 
-from harness import CtlTest
+from harness import CLEAN, SANITIZER_OPTIONS, CtlTest
 
 NOBODY = 65534
 UNIT = 2 << 20
@@ -181,7 +181,8 @@ class Map(CtlTest):
         for _ in range(8):
             process = self.start("churn")
             tools = [subprocess.Popen([self.tool, "map", str(process.pid)],
-                                      stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+                                      stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                                      env={**CLEAN, **SANITIZER_OPTIONS})
                      for _ in range(3)]
             process.kill()
             self.assertLessEqual({tool.wait(timeout=60) for tool in tools}, {0, 1})

@@ -56,9 +56,12 @@ class Batch(CtlTest):
         self.assertEqual((lines[0][-1], lines[1][-1]), ("-", "0 B"))
 
     def test_shows_how_fast_the_scavenger_gives_back(self):
-        process = self.start("varied", scavenge="on")
-        lines = self.line_of(process, self.top("-n", "30", "-d", "0.2"))
-        self.assertTrue([line for line in lines if line[-1] not in ("-", "0 B")], lines)
+        for _ in range(5):      # it gives back once: a slow machine may look too late
+            process = self.start("varied", scavenge="on")
+            lines = self.line_of(process, self.top("-n", "30", "-d", "0.2"))
+            if [line for line in lines if line[-1] not in ("-", "0 B")]:
+                return
+        self.fail(lines)
 
     def test_other_version_of_the_library_is_told(self):
         self.start("layout")
