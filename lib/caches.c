@@ -177,7 +177,10 @@ void hph_caches_drain(struct hpheap *heap)
 	pthread_mutex_unlock(&heap->grow);
 }
 
-/* Something that changes when a cache is used, but for one time in very many. */
+/*
+ * Something that changes when a cache is used, as a rule. A thread that takes and frees in
+ * turn may leave it as it was; it then fills its cache once a window, for no more than that.
+ */
 static uint64_t look_of(const struct hph_cache *cache)
 {
 	uint64_t look = hph_cache_recent(cache) ? cache->recent.addr : 0;
