@@ -99,17 +99,13 @@ static unsigned long floor_of(const struct pool *pool)
 	return to_chunks(pool, READ_ONCE(pool_floor_bytes));
 }
 
-/* What the administrator asks for is tried at once. */
 static void wake_all(void)
 {
 	int node;
 
-	for (node = 0; pools && node < nr_node_ids; node++) {
-		if (!pools[node])
-			continue;
-		WRITE_ONCE(pools[node]->resting, false);
-		wake_up(&pools[node]->wake);
-	}
+	for (node = 0; pools && node < nr_node_ids; node++)
+		if (pools[node])
+			wake_up(&pools[node]->wake);
 }
 
 static int set_size(const char *text, const struct kernel_param *param)
@@ -119,6 +115,17 @@ static int set_size(const char *text, const struct kernel_param *param)
 	if (!err)
 		wake_all();
 	return err;
+}
+
+/* What the administrator wants to be there is tried at once, whatever was short before. */
+static int set_bytes(const char *text, const struct kernel_param *param)
+{
+	int node;
+
+	for (node = 0; pools && node < nr_node_ids; node++)
+		if (pools[node])
+			WRITE_ONCE(pools[node]->resting, false);
+	return set_size(text, param);
 }
 
 /* Of the sizes that this system has. */
@@ -138,8 +145,9 @@ static int set_chunk(const char *text, const struct kernel_param *param)
 
 static const struct kernel_param_ops chunk_ops = { .set = set_chunk, .get = param_get_ullong };
 static const struct kernel_param_ops size_ops = { .set = set_size, .get = param_get_ullong };
+static const struct kernel_param_ops bytes_ops = { .set = set_bytes, .get = param_get_ullong };
 
-module_param_cb(pool_bytes, &size_ops, &pool_bytes, 0644);
+module_param_cb(pool_bytes, &bytes_ops, &pool_bytes, 0644);
 MODULE_PARM_DESC(pool_bytes, "bytes of zeroed chunks to hold ready on each node (0: none)");
 module_param_cb(pool_floor_bytes, &size_ops, &pool_floor_bytes, 0644);
 MODULE_PARM_DESC(pool_floor_bytes, "bytes of them that stay when memory is short");

@@ -184,7 +184,8 @@ TEST_F(pool, of_a_node_far_away_comes_after_the_memory_of_one_near)
 	first = arena_of(1ULL << near, 2 * CHUNKS * self->chunk, self->chunk);
 	ASSERT_LE(0, first);
 	ASSERT_EQ(0, fallocate(first, 0, 0, 2 * CHUNKS * self->chunk));
-	EXPECT_EQ((self->nodes - 1) * CHUNKS * self->chunk, counter("pool_bytes"));
+	/* But for one that may have been on its way. */
+	EXPECT_GE(((self->nodes - 1) * CHUNKS + 1) * self->chunk, counter("pool_bytes"));
 	fd = arena_of(nodes, CHUNKS * self->chunk, self->chunk);
 	ASSERT_LE(0, fd);
 	MAP_ARENA(p, fd, CHUNKS * self->chunk);
