@@ -24,9 +24,12 @@
 #include "account.h"
 #include "compat.h"
 #include "pool.h"
+#include "purge.h"
 
 /* The caller adds how hard to try. */
 #define CHUNK_GFP	((GFP_USER & ~__GFP_RECLAIM) | __GFP_NOWARN)
+#define LITTLE		(__GFP_RECLAIM | __GFP_NORETRY)
+#define MUCH		(__GFP_RECLAIM | __GFP_RETRY_MAYFAIL)
 
 /**
  * hpheap_chunk_pmd_bytes() - bytes that one PMD entry maps
@@ -130,7 +133,7 @@ struct folio *hpheap_chunk_try(const struct hpheap_supply *supply, int node, gfp
 /* One that nobody is charged for, of this node or none: for the pool. */
 struct folio *hpheap_chunk_fresh(unsigned int order, int node)
 {
-	return alloc_sound(order, node, __GFP_THISNODE | __GFP_RECLAIM | __GFP_NORETRY);
+	return alloc_sound(order, node, __GFP_THISNODE | LITTLE);
 }
 
 /*
@@ -203,32 +206,67 @@ static struct folio *alloc_fresh(const struct hpheap_supply *supply, unsigned lo
 }
 
 /*
- * First each candidate node, from its pool or with one round of reclaim and compaction, as
- * transparent huge pages do; then with more: anywhere if the policy may fall
- * back, else on the candidates again. An order above
- * PAGE_ALLOC_COSTLY_ORDER never calls the OOM killer.
+ * At the cost of a chunk that its user can do without. Who may not have more does not get it
+ * by others having less.
+ */
+static struct folio *alloc_purging(const struct hpheap_supply *supply, unsigned long index,
+				   int node)
+{
+	struct folio *folio;
+
+	if (!node_isset(node, cpuset_current_mems_allowed))
+		return NULL;
+	folio = alloc_sound(supply->order, node, __GFP_THISNODE);
+	if (folio)
+		hpheap_chunk_put(folio);
+	else if (hpheap_purge_take(supply->order, node))
+		return alloc_fresh(supply, index, node, __GFP_THISNODE | LITTLE);
+	return NULL;
+}
+
+enum effort {
+	LIGHT,	/* the pool, or one round of reclaim and compaction, as transparent huge pages do */
+	PURGE,
+	HARD,
+	EFFORTS
+};
+
+/*
+ * Each effort on each candidate node, but the hard one anywhere if the policy may fall
+ * back. An order above PAGE_ALLOC_COSTLY_ORDER never calls the OOM killer.
  */
 static struct folio *alloc_placed(const struct hpheap_supply *supply, unsigned long index)
 {
-	gfp_t effort = __GFP_RECLAIM | __GFP_NORETRY;
+	const bool anywhere = hpheap_place_may_fall_back(&supply->place);
 	nodemask_t candidates;
+	enum effort effort;
 	struct folio *folio;
-	int node, round;
+	int node;
 
-	for (round = 0; round < 2; round++) {
+	for (effort = LIGHT; effort < EFFORTS; effort++) {
 		hpheap_place_candidates(&supply->place, index, &candidates);
 		while ((node = hpheap_place_take_nearest(&candidates)) != NUMA_NO_NODE) {
-			if (round && hpheap_place_may_fall_back(&supply->place))
-				return alloc_fresh(supply, index, node, effort);
-			folio = round ? NULL : alloc_pooled(supply, index, node);
-			if (!folio)
-				folio = alloc_fresh(supply, index, node, __GFP_THISNODE | effort);
+			folio = NULL;
+			switch (effort) {
+			case LIGHT:
+				folio = alloc_pooled(supply, index, node);
+				if (!folio)
+					folio = alloc_fresh(supply, index, node,
+							    __GFP_THISNODE | LITTLE);
+				break;
+			case PURGE:
+				folio = alloc_purging(supply, index, node);
+				break;
+			default:
+				if (anywhere)
+					return alloc_fresh(supply, index, node, MUCH);
+				folio = alloc_fresh(supply, index, node, __GFP_THISNODE | MUCH);
+			}
 			if (folio)
 				return folio;
 			if (fatal_signal_pending(current))
 				return NULL;
 		}
-		effort = __GFP_RECLAIM | __GFP_RETRY_MAYFAIL;
 	}
 	return NULL;
 }

@@ -181,13 +181,13 @@ int hpheap_map(struct file *file, struct vm_area_struct *vma)
  * hpheap_map_lookup() - the arena that the calling process has mapped somewhere
  * @addr: an address
  * @bytes: as far as it must be mapped, in one mapping
- * @access: the flag of the mapping without which the caller has no business there
+ * @write: the caller must be able to write there
  * @offset: out: of the address in the file
  *
  * Return: the file, with a reference; -EINVAL if there is none; -EACCES if it is
- * mapped, but not to be written.
+ * mapped, but not to be written, with @write.
  */
-struct file *hpheap_map_lookup(u64 addr, u64 bytes, unsigned long access, u64 *offset)
+struct file *hpheap_map_lookup(u64 addr, u64 bytes, bool write, u64 *offset)
 {
 	struct file *file = ERR_PTR(-EINVAL);
 	struct mm_struct *mm = current->mm;
@@ -199,7 +199,7 @@ struct file *hpheap_map_lookup(u64 addr, u64 bytes, unsigned long access, u64 *o
 	vma = vma_lookup(mm, addr);
 	if (vma && vma->vm_ops == &arena_vm_ops && bytes <= vma->vm_end - addr) {
 		file = ERR_PTR(-EACCES);
-		if (vma->vm_flags & access)
+		if (!write || vma->vm_flags & VM_WRITE)
 			file = get_file(vma->vm_file);
 		*offset = ((u64)vma->vm_pgoff << PAGE_SHIFT) + (addr - vma->vm_start);
 	}

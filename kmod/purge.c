@@ -233,14 +233,24 @@ unsigned long hpheap_purge_keep(struct hpheap_arena *arena, unsigned long index,
 	return empty;
 }
 
+/* What a walk of the list takes: the chunks leave their slots, and are locked. */
+struct taking {
+	struct list_head marks;
+	unsigned long left;	/* to look at */
+	unsigned int order;	/* no smaller chunk */
+	bool one;		/* and no more */
+};
+
 /* In the walk, under the list's lock: nobody frees the arena before the mark is counted off. */
 static enum lru_status isolate(struct list_head *item, struct list_lru_one *list,
 			       COMPAT_LRU_WALK_LOCK void *arg)
 {
 	struct mark *mark = container_of(item, struct mark, lru);
 	struct folio *folio = mark->folio;
-	struct list_head *taken = arg;
+	struct taking *taking = arg;
 
+	if (folio_order(folio) < taking->order)
+		return LRU_SKIP;
 	if (!folio_trylock(folio))
 		return LRU_ROTATE;
 	/* One reference is the slot's. Who has another has the chunk pinned, or touches it. */
@@ -253,17 +263,19 @@ static enum lru_status isolate(struct list_head *item, struct list_lru_one *list
 	trace_hpheap_chunk_take(mark->arena->id, folio->index >> folio_order(folio),
 				folio_nid(folio));
 	list_lru_isolate(list, item);
-	list_add_tail(item, taken);
+	list_add_tail(item, &taking->marks);
+	if (taking->one)
+		taking->left = 0;
 	count_marked(mark->arena, folio, -1);	/* U4 */
 	return LRU_REMOVED;
 }
 
-static unsigned long free_taken(struct list_head *taken)
+static unsigned long free_taken(struct taking *taking)
 {
 	struct mark *mark, *next;
 	unsigned long pages = 0;
 
-	list_for_each_entry_safe(mark, next, taken, lru) {
+	list_for_each_entry_safe(mark, next, &taking->marks, lru) {
 		struct folio *folio = mark->folio;
 
 		pages += folio_nr_pages(folio);
@@ -274,6 +286,27 @@ static unsigned long free_taken(struct list_head *taken)
 		kmem_cache_free(marks, mark);
 	}
 	return pages;
+}
+
+/**
+ * hpheap_purge_take() - give one marked chunk back to the page allocator
+ * @order: it is at least as large
+ * @node: where it is
+ *
+ * Whose it was does not matter. Reclaim does not do this where memory is free in
+ * pieces that are too small: it leaves that to compaction, which cannot move chunks.
+ *
+ * Return: whether there was one.
+ */
+bool hpheap_purge_take(unsigned int order, int node)
+{
+	struct taking taking = { .order = order, .one = true };
+
+	INIT_LIST_HEAD(&taking.marks);
+	/* What cannot be taken goes to the end of the list: it is looked at once. */
+	taking.left = list_lru_count_node(&lru, node);
+	list_lru_walk_node(&lru, node, isolate, &taking, &taking.left);
+	return free_taken(&taking);
 }
 
 static long purge(struct file *file, const struct hpheap_purgeable *arg, u64 offset)
@@ -301,8 +334,7 @@ static long purge_mapped(const struct hpheap_purgeable *arg)
 	u64 offset;
 
 	/* What is kept may be closed just now. */
-	file = hpheap_map_lookup(arg->start, arg->bytes,
-				 arg->flags & HPHEAP_PURGEABLE_KEEP ? VM_MAYWRITE : VM_WRITE,
+	file = hpheap_map_lookup(arg->start, arg->bytes, !(arg->flags & HPHEAP_PURGEABLE_KEEP),
 				 &offset);
 	if (IS_ERR(file))
 		return PTR_ERR(file);
@@ -347,13 +379,13 @@ static unsigned long count_objects(struct shrinker *self, struct shrink_control 
 
 static unsigned long scan_objects(struct shrinker *self, struct shrink_control *sc)
 {
-	unsigned long nr = DIV_ROUND_UP(sc->nr_to_scan, MIN_CHUNK_PAGES);
-	LIST_HEAD(taken);
+	struct taking taking = { .left = DIV_ROUND_UP(sc->nr_to_scan, MIN_CHUNK_PAGES) };
 	unsigned long pages;
 
-	sc->nr_scanned = nr * MIN_CHUNK_PAGES;
-	list_lru_walk_one(&lru, sc->nid, sc->memcg, isolate, &taken, &nr);
-	pages = free_taken(&taken);
+	INIT_LIST_HEAD(&taking.marks);
+	sc->nr_scanned = taking.left * MIN_CHUNK_PAGES;
+	list_lru_walk_one(&lru, sc->nid, sc->memcg, isolate, &taking, &taking.left);
+	pages = free_taken(&taking);
 	compat_account_reclaimed(pages);
 	/* None is no reason to stop: what cannot be taken is last in the list by now. */
 	return pages;

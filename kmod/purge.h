@@ -14,6 +14,7 @@ void hpheap_purge_exit(void);
 
 unsigned long hpheap_purge_keep(struct hpheap_arena *arena, unsigned long index,
 				unsigned long end);
+bool hpheap_purge_take(unsigned int order, int node);
 bool hpheap_purge_unmark(struct hpheap_arena *arena, struct folio *folio);
 void hpheap_purge_wait(struct hpheap_arena *arena);
 void hpheap_purge_reuse(struct hpheap_arena *arena, struct folio *folio);

@@ -136,6 +136,16 @@ static inline int create_arena(size_t bytes, size_t chunk, uint32_t flags)
 	return create(&arg);
 }
 
+/* From these nodes, a bit for each. */
+static inline int create_bound(uint64_t nodes, size_t bytes, size_t chunk, uint32_t flags)
+{
+	struct hpheap_create arg = create_arg(bytes, chunk, flags);
+
+	arg.policy = HPHEAP_POLICY_BIND;
+	arg.nodemask[0] = nodes;
+	return create(&arg);
+}
+
 /* Why a test cannot have the arena that it needs. */
 static inline const char *why_not(int fd)
 {

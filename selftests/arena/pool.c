@@ -154,15 +154,6 @@ TEST_F(pool, gives_way_when_memory_is_short_but_for_its_floor)
 	EXPECT_TRUE(eventually(counter("pool_bytes") == (long long)self->full));
 }
 
-static int arena_of(uint64_t nodes, size_t bytes, size_t chunk)
-{
-	struct hpheap_create arg = create_arg(bytes, chunk, 0);
-
-	arg.policy = HPHEAP_POLICY_BIND;
-	arg.nodemask[0] = nodes;
-	return create(&arg);
-}
-
 #define NEEDS_NODES() do {							\
 	NEEDS_ROOT();								\
 	if (self->nodes < 2)							\
@@ -181,12 +172,12 @@ TEST_F(pool, of_a_node_far_away_comes_after_the_memory_of_one_near)
 	if (run_on_node(near))
 		SKIP(return, "no CPU is on that node");
 	ASSERT_EQ(0, set("pool_rate", 1));	/* Nothing comes any more. */
-	first = arena_of(1ULL << near, 2 * CHUNKS * self->chunk, self->chunk);
+	first = create_bound(1ULL << near, 2 * CHUNKS * self->chunk, self->chunk, 0);
 	ASSERT_LE(0, first);
 	ASSERT_EQ(0, fallocate(first, 0, 0, 2 * CHUNKS * self->chunk));
 	/* But for one that may have been on its way. */
 	EXPECT_GE(((self->nodes - 1) * CHUNKS + 1) * self->chunk, counter("pool_bytes"));
-	fd = arena_of(nodes, CHUNKS * self->chunk, self->chunk);
+	fd = create_bound(nodes, CHUNKS * self->chunk, self->chunk, 0);
 	ASSERT_LE(0, fd);
 	MAP_ARENA(p, fd, CHUNKS * self->chunk);
 	memset(p, 1, CHUNKS * self->chunk);
@@ -210,7 +201,7 @@ static int take_elsewhere(void *arg)
 
 	if (cgroup_enter(&it->group))
 		return 1;
-	fd = arena_of(1ULL << it->node, it->chunk, it->chunk);
+	fd = create_bound(1ULL << it->node, it->chunk, it->chunk, 0);
 	if (fd < 0)
 		return 2;
 	return fallocate(fd, 0, 0, it->chunk) && errno == ENOMEM ? 0 : 3;

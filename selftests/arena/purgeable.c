@@ -326,15 +326,6 @@ static bool kernel_counts_what_shrinkers_free(void)
 	return major < 6 || (major == 6 && minor < 4);
 }
 
-static int arena_on(int node, size_t bytes, size_t chunk)
-{
-	struct hpheap_create arg = create_arg(bytes, chunk, HPHEAP_CREATE_STRICT_NODE);
-
-	arg.policy = HPHEAP_POLICY_BIND;
-	arg.nodemask[0] = 1ULL << node;
-	return create(&arg);
-}
-
 /* In no order that anything else could have. */
 static size_t chosen(size_t i, size_t count)
 {
@@ -348,6 +339,7 @@ TEST_F(purgeable, chunks_of_a_cgroup_at_its_limit_are_taken_the_oldest_first)
 	const size_t stock = sysconf(_SC_NPROCESSORS_ONLN) * 64 * base_page();
 	const size_t count = self->chunk > 2 * MIB ? CHUNKS : 4 * CHUNKS;
 	const size_t bytes = count * self->chunk;
+	const uint64_t nodes = get_info().memory_nodes[0];
 	const volatile uint8_t *status;
 	size_t i, taken = 0;
 	struct hog it;
@@ -364,7 +356,7 @@ TEST_F(purgeable, chunks_of_a_cgroup_at_its_limit_are_taken_the_oldest_first)
 	ASSERT_EQ(2, mark(self->fd, 0, 2 * self->chunk));
 	ASSERT_EQ(0, cgroup_enter(&it.group));
 	/* Marks stand in the order of their age for each node. */
-	fd = arena_on(__builtin_ctzll(get_info().memory_nodes[0]), bytes, self->chunk);
+	fd = create_bound(nodes & -nodes, bytes, self->chunk, 0);
 	p = map_arena(fd, bytes);
 	status = map_status(fd, bytes, self->chunk);
 	ASSERT_NE(MAP_FAILED, (void *)status);
@@ -428,17 +420,60 @@ TEST_F(purgeable, a_node_that_is_short_takes_its_own_chunks)
 		SKIP(return, "this system has too much memory to fill");
 	bytes = free / 4 * 3 / self->chunk * self->chunk;
 	other = free / 2 / self->chunk * self->chunk;
-	fd = arena_on(node, bytes, self->chunk);
+	fd = create_bound(1ULL << node, bytes, self->chunk, HPHEAP_CREATE_STRICT_NODE);
 	ASSERT_LE(0, fd) { TH_LOG("%s", strerror(-fd)); }
 	ASSERT_EQ(0, fallocate(fd, 0, 0, bytes));
 	ASSERT_EQ(bytes / self->chunk, mark(fd, 0, bytes));
-	second = arena_on(node, other, self->chunk);
+	second = create_bound(1ULL << node, other, self->chunk, HPHEAP_CREATE_STRICT_NODE);
 	ASSERT_LE(0, second) { TH_LOG("%s", strerror(-second)); }
 	EXPECT_EQ(0, fallocate(second, 0, 0, other)) { TH_LOG("%s", strerror(errno)); }
 	ASSERT_EQ(0, fstat(fd, &stat));
 	EXPECT_LE(self->chunk, bytes - stat.st_blocks * 512);
 	close(second);
 	close(fd);
+}
+
+/* Reclaim finds memory enough, and compaction cannot move chunks. */
+TEST_F(purgeable, free_memory_in_pieces_spares_no_marked_chunk)
+{
+	const int node = 63 - __builtin_clzll(get_info().memory_nodes[0]);
+	const size_t free = free_on(node), piece = 2 * MIB;
+	const size_t pieces = free / 2 / self->chunk * self->chunk;
+	struct stat before, after;
+	int small, large, fd, fails;
+	size_t i;
+
+	NEEDS_CHUNKS();
+	if (self->chunk == piece)
+		SKIP(return, "no chunks are smaller");
+	if (!free || free > 2048 * MIB)
+		SKIP(return, "this system has too much memory to fill");
+	small = create_bound(1ULL << node, pieces, piece, HPHEAP_CREATE_STRICT_NODE);
+	ASSERT_LE(0, small) { TH_LOG("%s", strerror(-small)); }
+	ASSERT_EQ(0, fallocate(small, 0, 0, pieces));
+	large = create_bound(1ULL << node, free / self->chunk * self->chunk, self->chunk,
+			     HPHEAP_CREATE_STRICT_NODE);
+	ASSERT_LE(0, large) { TH_LOG("%s", strerror(-large)); }
+	for (i = 0; i < pieces; i += 2 * piece)
+		ASSERT_EQ(0, fallocate(small, PUNCH, i, piece));
+	/* What once fails may come later, when compaction has moved something else. */
+	for (i = fails = 0; fails < 5; )
+		if (fallocate(large, 0, i * self->chunk, self->chunk))
+			fails++;
+		else
+			i++;
+	ASSERT_LE(2, i);
+	TH_LOG("%zu chunks, then %llu MiB free in pieces", i, (unsigned long long)free_on(node) >> 20);
+	ASSERT_EQ(2, mark(large, 0, 2 * self->chunk));
+	ASSERT_EQ(0, fstat(large, &before));
+	fd = create_bound(1ULL << node, 2 * self->chunk, self->chunk, HPHEAP_CREATE_STRICT_NODE);
+	ASSERT_LE(0, fd) { TH_LOG("%s", strerror(-fd)); }
+	EXPECT_EQ(0, fallocate(fd, 0, 0, 2 * self->chunk)) { TH_LOG("%s", strerror(errno)); }
+	ASSERT_EQ(0, fstat(large, &after));
+	EXPECT_LE(self->chunk, (size_t)(before.st_blocks - after.st_blocks) * 512);
+	close(fd);
+	close(large);
+	close(small);
 }
 
 static void punch_some(uint64_t *random)

@@ -330,6 +330,18 @@ TEST_F(fake_device, is_not_asked_for_more_than_the_limit)
 	hpheap_destroy(heap);
 }
 
+/* An arena is charged whole: only what the span lies in is one. */
+TEST_F(fake_device, room_for_an_alignment_is_not_attached)
+{
+	const uint64_t before = fake.quota;
+
+	ASSERT_NE(NULL, hpheap_span_alloc(self->heap, UNIT, 16 * UNIT, 0));
+	EXPECT_EQ(UNIT, before - fake.quota);
+	ASSERT_NE(NULL, hpheap_span_alloc(self->heap, 4 * UNIT, 0, 0));
+	EXPECT_EQ(5 * UNIT, before - fake.quota);
+	EXPECT_SOUND(self->heap);
+}
+
 /* What cannot be fenced off might be used again: there is nothing more, then. */
 TEST_F(fake_device, a_span_that_cannot_be_fenced_is_the_last)
 {

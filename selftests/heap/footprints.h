@@ -58,25 +58,28 @@ static inline int reach_visit(const struct hpheap_region *region, void *arg)
 	return 0;
 }
 
-/* Of the heap's memory without its metadata, how much is on huge pages, as smaps has it. */
-static inline double huge_share(void)
+/* Of the heap's memory without its metadata, what smaps has under a key. */
+static inline uint64_t mapped(const char *key)
 {
 	struct reach reach = { 0 };
 
 	if (hpheap_walk(measured, reach_visit, &reach, NULL))
 		abort();
-	return share(smaps_bytes((void *)reach.begin, reach.end - reach.begin, "AnonHugePages:"),
-		     smaps_bytes((void *)reach.begin, reach.end - reach.begin, "Rss:"));
+	return smaps_bytes((void *)reach.begin, reach.end - reach.begin, key);
 }
 
-/* Chunks of the device are huge, all of them; on THP it is what the kernel makes of it. */
+/*
+ * Chunks of the device are huge, all of them; anonymous memory, also where the device had no
+ * more, is what the kernel makes of it.
+ */
 static inline bool is_huge(void)
 {
 	const struct hpheap_stats stats = stats_of(measured);
+	const uint64_t anonymous = stats.backend == HPHEAP_BACKEND_DEVICE ? stats.fallback_bytes :
+									    mapped("Rss:");
 
-	if (stats.backend == HPHEAP_BACKEND_DEVICE)
-		return stats.device_bytes + stats.fallback_bytes == stats.committed_bytes;
-	return !thp_is_a_unit() || huge_share() >= LEAST_HUGE;
+	return !anonymous || !thp_is_a_unit() ||
+	       share(mapped("AnonHugePages:"), anonymous) >= LEAST_HUGE;
 }
 
 #endif /* SELFTESTS_FOOTPRINTS_H */

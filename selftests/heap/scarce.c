@@ -17,21 +17,25 @@
 #define LIMIT_UNITS	48u
 #define HEAP_UNITS	32u
 
-/* What its children do in it is all this one is for. */
+/* What its children do in them is all these are for. */
 FIXTURE(scarce) {
-	struct cgroup group;
+	struct cgroup group, other;
 	const char *missing;
 };
 
 FIXTURE_SETUP(scarce)
 {
 	self->missing = cgroup_new(&self->group, "scarce");
+	if (!self->missing)
+		ASSERT_EQ(NULL, cgroup_new(&self->other, "scarce-other"));
 }
 
 FIXTURE_TEARDOWN(scarce)
 {
-	if (!self->missing)
+	if (!self->missing) {
 		EXPECT_TRUE(cgroup_remove(&self->group));
+		EXPECT_TRUE(cgroup_remove(&self->other));
+	}
 }
 
 #define NEEDS_CGROUP() do {								\
@@ -241,7 +245,7 @@ static int stand_in(const char *path, const char *text)
 enum reclaims { NOTHING, OF_THE_SYSTEM, OF_THE_GROUP };
 
 struct watch {
-	const struct cgroup *group;
+	const struct cgroup *group, *other;
 	enum reclaims reclaims;
 	bool unwatched;
 };
@@ -256,7 +260,6 @@ static int wait_for_pressure(void *arg)
 	const bool gives = watch->reclaims && !watch->unwatched;
 	struct hpheap_policy policy = { .size = sizeof(policy) };
 	struct pollfd told = { .events = POLLPRI };
-	struct cgroup own = *watch->group;
 	unsigned int waits = 0, scanned = 0;
 	const double end = now() + 120;
 	int counters, status, result = 0;
@@ -266,11 +269,11 @@ static int wait_for_pressure(void *arg)
 
 	if (unshare(CLONE_NEWNS) || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL))
 		return 1;
-	snprintf(own.path + strlen(own.path), 16, "-own");
-	if (mkdir(own.path, 0755) || cgroup_enter(&own))
+	if (cgroup_enter(watch->group))
 		return 2;
-	snprintf(path, sizeof(path), "%s/memory.stat", own.path);
-	counters = stand_in(watch->reclaims == OF_THE_GROUP ? path : "/proc/vmstat", "pgscan_direct 000");
+	snprintf(path, sizeof(path), "%s/memory.stat", watch->group->path);
+	counters = stand_in(watch->reclaims == OF_THE_GROUP ? path : "/proc/vmstat",
+			    "pgscan_direct 000");
 	/* It looks once in a window, and needs what is free in none of them. */
 	hpheap_get_policy(&policy);
 	policy.window_ms = 200;
@@ -284,14 +287,15 @@ static int wait_for_pressure(void *arg)
 		return 4;
 	child = fork();
 	if (!child) {
-		press(watch->group);
+		press(watch->other);
 		_exit(1);
 	}
 	/* Slow machines give back slowly; what must stay, stays over some waits. */
 	while ((gives || waits < 5) && now() < end && stats_of(heap).committed_bytes != UNIT) {
 		poll(&told, 1, 100);
 		waits += (told.revents & POLLPRI) != 0;
-		snprintf(text, sizeof(text), "pgscan_direct %03u", watch->reclaims ? ++scanned % 1000 : 0);
+		scanned += watch->reclaims != NOTHING;
+		snprintf(text, sizeof(text), "pgscan_direct %03u", scanned % 1000);
 		if (pwrite(counters, text, strlen(text), 0) < 0)
 			result = 5;
 	}
@@ -301,8 +305,6 @@ static int wait_for_pressure(void *arg)
 		result = 7;
 	if (kill(child, SIGKILL) || waitpid(child, &status, 0) != child || !WIFSIGNALED(status))
 		return 8;	/* It ended before. */
-	if (cgroup_leave() || !cgroup_remove(&own))
-		return 9;
 	return result;
 }
 
@@ -314,7 +316,7 @@ static bool can_be_told(void)
 }
 
 #define EXPECT_PRESSURE(...) do {								\
-	struct watch watch = { .group = &self->group, __VA_ARGS__ };			\
+	struct watch watch = { &self->group, &self->other, __VA_ARGS__ };		\
 											\
 	EXPECT_EQ(0, in_child(wait_for_pressure, &watch));				\
 } while (0)

@@ -173,9 +173,9 @@ struct hpheap_extents {
  * zeroes. Chunks without memory are passed over.
  *
  * errno: EINVAL a value that is out of place, or no mapping of an arena there;
- * EACCES the mapping there is not writable (with KEEP: and cannot be made so);
- * EOPNOTSUPP the arena is CONTIG; ENOMEM no memory for a mark, some chunks may be
- * marked; EINTR killed; EFAULT, E2BIG for the structure itself.
+ * EACCES the mapping there is not writable, without KEEP; EOPNOTSUPP the arena is
+ * CONTIG; ENOMEM no memory for a mark, some chunks may be marked; EINTR killed;
+ * EFAULT, E2BIG for the structure itself.
  */
 struct hpheap_purgeable {
 	__u32 size;
