@@ -67,6 +67,33 @@ static inline void compat_vm_flags_mod(struct vm_area_struct *vma,
 #define COMPAT_FAULT_MAPS_FOLIO (LINUX_VERSION_CODE >= KERNEL_VERSION(6, 18, 0))
 
 /*
+ * That includes its broken pages, so what is beside one is mapped by itself there: 6.14 has a
+ * call for that which needs no VM_MIXEDMAP. And 6.3 counts what broke on a node, without
+ * which each touch would have to look at all pages.
+ */
+#if COMPAT_FAULT_MAPS_FOLIO && defined(CONFIG_MEMORY_FAILURE)
+static inline bool compat_fault_maps_broken(const struct folio *folio)
+{
+	return READ_ONCE(NODE_DATA(folio_nid(folio))->mf_stats.total);
+}
+
+static inline vm_fault_t compat_insert_page(struct vm_fault *vmf, struct page *page)
+{
+	return vmf_insert_page_mkwrite(vmf, page, vmf->flags & FAULT_FLAG_WRITE);
+}
+#else
+static inline bool compat_fault_maps_broken(const struct folio *folio)
+{
+	return false;
+}
+
+static inline vm_fault_t compat_insert_page(struct vm_fault *vmf, struct page *page)
+{
+	return VM_FAULT_SIGBUS;
+}
+#endif
+
+/*
  * 6.7 makes shrinkers that the kernel owns; before, the module's own is one from its
  * registration on. Ours are cheap to lose: what they free costs no input or output.
  */

@@ -74,6 +74,16 @@ static vm_fault_t map_chunk(struct vm_fault *vmf, struct folio *folio)
 	return err ? fault_error(vmf, err) : VM_FAULT_NOPAGE;
 }
 
+/* Maps the page that was touched, of a locked chunk with a broken one, and nothing else. */
+static vm_fault_t map_alone(struct vm_fault *vmf, struct folio *folio)
+{
+	vm_fault_t result = compat_insert_page(vmf, vmf->page);
+
+	folio_unlock(folio);
+	folio_put(folio);
+	return result & VM_FAULT_OOM ? fault_error(vmf, -ENOMEM) : result;
+}
+
 static vm_fault_t fault_in(struct hpheap_arena *arena, struct vm_fault *vmf)
 {
 	unsigned long index = vmf->pgoff >> arena->supply.order;
@@ -110,6 +120,8 @@ static vm_fault_t fault_in(struct hpheap_arena *arena, struct vm_fault *vmf)
 	atomic64_inc(&hpheap_counters.faults);
 	if (vmf->vma->vm_flags & VM_MIXEDMAP)
 		return map_chunk(vmf, folio);
+	if (compat_fault_maps_broken(folio) && hpheap_chunk_has_poison(folio))
+		return map_alone(vmf, folio);
 	return VM_FAULT_LOCKED;
 }
 

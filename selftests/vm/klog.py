@@ -16,7 +16,7 @@ COMPLAINT = re.compile("|".join((
     r"held lock freed", r"lock held when returning", r"suspicious RCU usage",
     r"rcu.*(detected|self-detected) .*stall", r"rcu.*kthread starved",
     r"soft lockup", r"hard LOCKUP", r"scheduling while atomic", r"sleeping function called",
-    r"Bad page", r"Bad rss-counter", r"page dumped because", r"pgtables_bytes",
+    r"Bad page", r"Bad rss-counter", r"page dumped because", r"non-zero pgtables_bytes",
     r"refcount_t: ", r"list_(add|del) corruption", r"pagealloc: (memory|single)",
     r"page allocation failure", r"VM_FAULT_OOM leaked", r"Objects remaining", r"Slab.*(Poison|corrupt)",
     r"new suspected memory leaks", r"kmemleak: .*disabled",
