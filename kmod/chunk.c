@@ -226,8 +226,8 @@ static struct folio *alloc_purging(const struct hpheap_supply *supply, unsigned 
 
 enum effort {
 	LIGHT,	/* the pool, or one round of reclaim and compaction, as transparent huge pages do */
-	PURGE,
-	HARD,
+	PURGE,	/* a marked chunk, of whomever */
+	HARD,	/* all that Linux does short of killing */
 	EFFORTS
 };
 

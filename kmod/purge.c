@@ -5,7 +5,7 @@
  * A marked chunk keeps its content and loses its mappings, so that the next touch
  * is seen: it takes the mark away. Until then the kernel may take the chunk when
  * memory is short, before it swaps or kills, of each node the one marked longest ago
- * first.
+ * first; and so does an arena that needs a chunk, where free memory lies in pieces.
  *
  * Marks stand in a list_lru: by node and by memory cgroup, so that a cgroup at its
  * limit takes its own. Linux finds out both by the mark: it is a slab object on the

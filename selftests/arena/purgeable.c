@@ -392,13 +392,13 @@ TEST_F(purgeable, chunks_of_a_cgroup_at_its_limit_are_taken_the_oldest_first)
 /* Bytes of a node that are free; 0: it does not say. */
 static size_t free_on(int node)
 {
-	char path[64], text[2048], *line;
+	char path[64], key[32];
+	long long kib;
 
 	snprintf(path, sizeof(path), "/sys/devices/system/node/node%d/meminfo", node);
-	if (read_file(path, text, sizeof(text)) < 0)
-		return 0;
-	line = strstr(text, "MemFree:");
-	return line ? strtoull(line + 8, NULL, 10) << 10 : 0;
+	snprintf(key, sizeof(key), "Node %d MemFree:", node);
+	kib = value_of(path, key);
+	return kib < 0 ? 0 : (size_t)kib << 10;
 }
 
 /* Whoever marked them, and wherever that thread runs. */
@@ -466,14 +466,53 @@ TEST_F(purgeable, free_memory_in_pieces_spares_no_marked_chunk)
 	TH_LOG("%zu chunks, then %llu MiB free in pieces", i, (unsigned long long)free_on(node) >> 20);
 	ASSERT_EQ(2, mark(large, 0, 2 * self->chunk));
 	ASSERT_EQ(0, fstat(large, &before));
-	fd = create_bound(1ULL << node, 2 * self->chunk, self->chunk, HPHEAP_CREATE_STRICT_NODE);
+	fd = create_bound(1ULL << node, CHUNKS * self->chunk, self->chunk,
+			  HPHEAP_CREATE_STRICT_NODE);
 	ASSERT_LE(0, fd) { TH_LOG("%s", strerror(-fd)); }
-	EXPECT_EQ(0, fallocate(fd, 0, 0, 2 * self->chunk)) { TH_LOG("%s", strerror(errno)); }
-	ASSERT_EQ(0, fstat(large, &after));
-	EXPECT_LE(self->chunk, (size_t)(before.st_blocks - after.st_blocks) * 512);
+	/* None fails as long as there is a marked one. */
+	for (after = before, i = 0; i < CHUNKS && after.st_blocks == before.st_blocks; i++) {
+		ASSERT_EQ(0, fallocate(fd, 0, i * self->chunk, self->chunk)) {
+			TH_LOG("%s", strerror(errno));
+		}
+		ASSERT_EQ(0, fstat(large, &after));
+	}
+	EXPECT_GT(before.st_blocks, after.st_blocks);
 	close(fd);
 	close(large);
 	close(small);
+}
+
+static int take_without_right(void *arg)
+{
+	const struct hog *it = arg;
+	int fd;
+
+	if (cgroup_enter(&it->group))
+		return 1;
+	/* Wherever the marked ones are. */
+	fd = create_bound(get_info().memory_nodes[0], it->bytes, it->bytes, 0);
+	if (fd < 0)
+		return 2;
+	return fallocate(fd, 0, 0, it->bytes) && errno == ENOMEM ? 0 : 3;
+}
+
+/* There is memory enough, but not for this cgroup. */
+TEST_F(purgeable, who_may_not_have_more_takes_no_marked_chunk_of_others)
+{
+	struct hog it = { .bytes = self->chunk };
+	const char *missing;
+
+	NEEDS_CHUNKS();
+	missing = cgroup_new(&it.group, "purgeable-poor");
+	if (missing)
+		SKIP(return, "%s", missing);
+	ASSERT_EQ(0, cgroup_limit(&it.group, MIB));
+	ASSERT_EQ(2, mark(self->fd, 0, 2 * self->chunk));
+	EXPECT_EQ(0, in_child(take_without_right, &it));
+	EXPECT_EQ(HPHEAP_CHUNK_PURGEABLE, self->status[0]);
+	EXPECT_EQ(HPHEAP_CHUNK_PURGEABLE, self->status[1]);
+	EXPECT_TRUE(is_warm(self, 0));
+	EXPECT_TRUE(cgroup_remove(&it.group));
 }
 
 static void punch_some(uint64_t *random)

@@ -6,7 +6,8 @@ judge.py DIR RESULTS    DIR/install.log and DIR/restart.log
 
 A step is one result, and so is hpheapctl's test, and a test program that an
 ordinary user ran: its cases are told one by one by `make check-vm`, where they
-run as root. What only root may do is skipped here, and nothing else is.
+run as root. What only root may do, and what this system cannot, is skipped here,
+and nothing else is.
 """
 
 import os

@@ -5,6 +5,7 @@
  */
 #include "kselftest_harness.h"
 #include "heap.h"
+#include "../arena/system.h"
 
 static struct hpheap *early_heap;
 static char *early_span;
@@ -327,21 +328,6 @@ TEST(an_efence_heap_that_has_used_up_its_addresses_says_enomem)
 /* The C library takes it off the stack of each thread. */
 static _Thread_local volatile char thread_local[256 * KIB];
 
-static unsigned int threads(void)
-{
-	char text[4096], *line;
-	FILE *file = fopen("/proc/self/status", "re");
-	size_t length;
-
-	if (!file)
-		abort();
-	length = fread(text, 1, sizeof(text) - 1, file);
-	fclose(file);
-	text[length] = '\0';
-	line = strstr(text, "\nThreads:");
-	return line ? (unsigned int)strtoul(line + 9, NULL, 10) : 0;
-}
-
 TEST(a_program_with_much_thread_local_memory_has_a_scavenger)
 {
 	struct hpheap *heap;
@@ -351,7 +337,7 @@ TEST(a_program_with_much_thread_local_memory_has_a_scavenger)
 	heap = heap_on(HPHEAP_BACKEND_THP);
 	ASSERT_NE(NULL, heap);
 	ASSERT_EQ(0, hpheap_reserve(heap, UNIT, HPHEAP_NODE_ANY));
-	EXPECT_EQ(2, threads());
+	EXPECT_EQ(2, value_of("/proc/self/status", "Threads:"));
 	hpheap_destroy(heap);
 }
 
