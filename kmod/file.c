@@ -29,6 +29,7 @@
 #include "compat.h"
 #include "map.h"
 #include "purge.h"
+#include "view.h"
 
 /* What the first published structure holds; later fields come after it. */
 #define EXTENTS_SIZE_VER0	32
@@ -52,16 +53,16 @@ static struct file_system_type arena_fs_type = {
 };
 
 /* Allocates chunks for the empty slots of a range, without filling them. */
-static int stage_chunks(struct hpheap_arena *arena, unsigned long index, unsigned long end,
+static int stage_chunks(struct hpheap_view *view, unsigned long index, unsigned long end,
 			struct list_head *staged)
 {
 	struct folio *folio;
 
-	for (index = hpheap_arena_next(arena, index, false); index < end;
-	     index = hpheap_arena_next(arena, index + 1, false)) {
+	for (index = hpheap_view_next(view, index, false); index < end;
+	     index = hpheap_view_next(view, index + 1, false)) {
 		if (fatal_signal_pending(current))
 			return -EINTR;
-		folio = hpheap_chunk_alloc(&arena->supply, index);
+		folio = hpheap_chunk_alloc(&view->arena->supply, index);
 		if (!folio)
 			return -ENOMEM;
 		list_add_tail(&folio->lru, staged);
@@ -73,8 +74,9 @@ static int stage_chunks(struct hpheap_arena *arena, unsigned long index, unsigne
  * All or nothing: every chunk is at hand before the first slot is filled, so
  * that ENOMEM leaves the arena as it was, whoever touches it meanwhile.
  */
-static int allocate_range(struct hpheap_arena *arena, u64 begin, u64 end)
+static int allocate_range(struct hpheap_view *view, u64 begin, u64 end)
 {
+	const struct hpheap_arena *arena = view->arena;
 	unsigned int shift = hpheap_arena_chunk_shift(arena);
 	struct folio *folio, *next;
 	LIST_HEAD(staged);
@@ -84,21 +86,22 @@ static int allocate_range(struct hpheap_arena *arena, u64 begin, u64 end)
 		return -EFBIG;
 
 	/* What is there shall stay: first, so that none of it is taken unnoticed. */
-	hpheap_purge_keep(arena, begin >> shift, ((end - 1) >> shift) + 1);
-	err = stage_chunks(arena, begin >> shift, ((end - 1) >> shift) + 1, &staged);
+	hpheap_purge_keep(view, begin >> shift, ((end - 1) >> shift) + 1);
+	err = stage_chunks(view, begin >> shift, ((end - 1) >> shift) + 1, &staged);
 	list_for_each_entry_safe(folio, next, &staged, lru) {
 		list_del(&folio->lru);
-		if (err || !hpheap_arena_install(arena, folio->index >> arena->supply.order,
-						 folio))
+		if (err || !hpheap_view_install(view, folio->index >> arena->supply.order,
+						folio))
 			hpheap_chunk_free(folio);
 		cond_resched();
 	}
 	return err;
 }
 
-static int punch_range(struct hpheap_arena *arena, struct address_space *mapping,
+static int punch_range(struct hpheap_view *view, struct address_space *mapping,
 		       u64 begin, u64 end)
 {
+	const struct hpheap_arena *arena = view->arena;
 	unsigned int shift = hpheap_arena_chunk_shift(arena);
 	unsigned long index, last = min(end, arena->bytes) >> shift;
 
@@ -107,11 +110,11 @@ static int punch_range(struct hpheap_arena *arena, struct address_space *mapping
 		return -EOPNOTSUPP;
 
 	index = (begin + hpheap_arena_chunk_bytes(arena) - 1) >> shift;
-	for (index = hpheap_arena_next(arena, index, true); index < last;
-	     index = hpheap_arena_next(arena, index + 1, true)) {
+	for (index = hpheap_view_next(view, index, true); index < last;
+	     index = hpheap_view_next(view, index + 1, true)) {
 		if (fatal_signal_pending(current))
 			return -EINTR;
-		hpheap_arena_release(arena, index, mapping);
+		hpheap_view_release(view, index, mapping);
 		cond_resched();
 	}
 	return 0;
@@ -120,14 +123,14 @@ static int punch_range(struct hpheap_arena *arena, struct address_space *mapping
 /* The VFS has checked that offset and length are positive and do not overflow. */
 static long arena_fallocate(struct file *file, int mode, loff_t offset, loff_t len)
 {
-	struct hpheap_arena *arena = file->private_data;
+	struct hpheap_view *view = hpheap_view_of(file->private_data);
 
 	switch (mode) {
 	case 0:
 	case FALLOC_FL_KEEP_SIZE:
-		return allocate_range(arena, offset, offset + len);
+		return allocate_range(view, offset, offset + len);
 	case FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE:
-		return punch_range(arena, file->f_mapping, offset, offset + len);
+		return punch_range(view, file->f_mapping, offset, offset + len);
 	default:
 		return -EOPNOTSUPP;
 	}
@@ -135,7 +138,8 @@ static long arena_fallocate(struct file *file, int mode, loff_t offset, loff_t l
 
 static loff_t arena_llseek(struct file *file, loff_t offset, int whence)
 {
-	struct hpheap_arena *arena = file->private_data;
+	const struct hpheap_arena *arena = file->private_data;
+	const struct hpheap_view *view = hpheap_view_of(arena);
 	unsigned int shift = hpheap_arena_chunk_shift(arena);
 	unsigned long index;
 
@@ -144,8 +148,8 @@ static loff_t arena_llseek(struct file *file, loff_t offset, int whence)
 
 	if (offset < 0 || offset >= arena->bytes)
 		return -ENXIO;
-	index = hpheap_arena_next(arena, offset >> shift, whence == SEEK_DATA);
-	if (whence == SEEK_DATA && index == arena->nr_chunks)
+	index = hpheap_view_next(view, offset >> shift, whence == SEEK_DATA);
+	if (whence == SEEK_DATA && index == view->nr_chunks)
 		return -ENXIO;
 	offset = max_t(loff_t, offset, (loff_t)index << shift);
 	return vfs_setpos(file, offset, arena->bytes);
@@ -166,21 +170,22 @@ static int write_extent(struct extent_writer *writer, const struct hpheap_extent
 }
 
 /* Writes extents from chunk @index on; returns the chunk to go on at, or an error. */
-static long walk_extents(struct hpheap_arena *arena, unsigned long index,
+static long walk_extents(struct hpheap_view *view, unsigned long index,
 			 struct extent_writer *writer)
 {
+	const struct hpheap_arena *arena = view->arena;
 	unsigned int shift = hpheap_arena_chunk_shift(arena);
 	struct hpheap_extent extent = {};
 	unsigned long pfn, next_pfn = 0;
 	int node, err;
 
-	for (index = hpheap_arena_next(arena, index, true); index < arena->nr_chunks;
-	     index = hpheap_arena_next(arena, index + 1, true)) {
+	for (index = hpheap_view_next(view, index, true); index < view->nr_chunks;
+	     index = hpheap_view_next(view, index + 1, true)) {
 		u64 offset = (u64)index << shift;
 
 		if (fatal_signal_pending(current))
 			return -EINTR;
-		if (!hpheap_arena_locate(arena, index, &pfn, &node))
+		if (!hpheap_view_locate(view, index, &pfn, &node))
 			continue;
 		if (extent.bytes && pfn == next_pfn && node == extent.node &&
 		    offset == extent.offset + extent.bytes) {
@@ -205,7 +210,7 @@ static long walk_extents(struct hpheap_arena *arena, unsigned long index,
 		if (err)
 			return err;
 	}
-	return arena->nr_chunks;
+	return view->nr_chunks;
 }
 
 static int ioctl_extents(struct hpheap_arena *arena, struct hpheap_extents __user *uarg)
@@ -228,7 +233,7 @@ static int ioctl_extents(struct hpheap_arena *arena, struct hpheap_extents __use
 
 	writer.to = u64_to_user_ptr(arg.extents);
 	writer.room = arg.count;
-	index = walk_extents(arena, arg.start >> shift, &writer);
+	index = walk_extents(hpheap_view_of(arena), arg.start >> shift, &writer);
 	if (index < 0)
 		return index;
 	if (put_user((u64)index << shift, &uarg->start) ||
@@ -258,6 +263,7 @@ static void arena_show_fdinfo(struct seq_file *seq, struct file *file)
 		[HPHEAP_POLICY_INTERLEAVE] = "interleave",
 	};
 	const struct hpheap_arena *arena = file->private_data;
+	const struct hpheap_view *view = hpheap_view_of(arena);
 	unsigned int shift = hpheap_arena_chunk_shift(arena);
 	unsigned long chunks;
 	unsigned int node;
@@ -271,11 +277,11 @@ static void arena_show_fdinfo(struct seq_file *seq, struct file *file)
 		   arena->flags & HPHEAP_CREATE_FORK_NONE ? "fork-none" : "fork-share",
 		   arena->flags & HPHEAP_CREATE_CONTIG ? ",contig" : "",
 		   arena->flags & HPHEAP_CREATE_STRICT_NODE ? ",strict-node" : "");
-	seq_printf(seq, "hpheap_resident:\t%llu\n", (u64)READ_ONCE(arena->resident) << shift);
+	seq_printf(seq, "hpheap_resident:\t%llu\n", (u64)READ_ONCE(view->resident) << shift);
 	seq_printf(seq, "hpheap_purgeable:\t%llu\n",
-		   (u64)atomic_long_read(&arena->purgeable) << shift);
+		   (u64)atomic_long_read(&view->purgeable) << shift);
 	for (node = 0; node < nr_node_ids; node++) {
-		chunks = READ_ONCE(arena->node_chunks[node]);
+		chunks = READ_ONCE(view->node_chunks[node]);
 		if (chunks)
 			seq_printf(seq, "hpheap_node%u:\t%llu\n", node, (u64)chunks << shift);
 	}

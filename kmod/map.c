@@ -24,6 +24,7 @@
 #include "compat.h"
 #include "purge.h"
 #include "status.h"
+#include "view.h"
 #include "trace.h"
 
 /*
@@ -84,39 +85,39 @@ static vm_fault_t map_alone(struct vm_fault *vmf, struct folio *folio)
 	return result & VM_FAULT_OOM ? fault_error(vmf, -ENOMEM) : result;
 }
 
-static vm_fault_t fault_in(struct hpheap_arena *arena, struct vm_fault *vmf)
+static vm_fault_t fault_in(struct hpheap_view *view, struct vm_fault *vmf)
 {
-	unsigned long index = vmf->pgoff >> arena->supply.order;
+	unsigned long index = vmf->pgoff >> view->arena->supply.order;
 	struct folio *folio;
 
-	if (index >= arena->nr_chunks)
+	if (index >= view->nr_chunks)
 		return VM_FAULT_SIGBUS;
 
-	folio = hpheap_arena_get_or_alloc(arena, index);
+	folio = hpheap_view_get_or_alloc(view, index);
 	if (IS_ERR(folio))
 		return fault_error(vmf, PTR_ERR(folio));
 
 	folio_lock(folio);
-	if (!hpheap_arena_holds(arena, index, folio)) {
+	if (!hpheap_view_holds(view, index, folio)) {
 		/* punched meanwhile: the touch comes again and finds a new chunk */
 		folio_unlock(folio);
 		folio_put(folio);
 		return VM_FAULT_NOPAGE;
 	}
-	hpheap_purge_reuse(arena, folio);
+	hpheap_purge_reuse(view, folio);
 	vmf->page = folio_page(folio, vmf->pgoff - folio->index);
 	if (unlikely(PageHWPoison(vmf->page))) {
 		/*
 		 * Core mm would look for its other mappings through
 		 * folio->mapping, which a chunk does not have, and crash.
 		 */
-		hpheap_arena_set_status(arena, index, HPHEAP_CHUNK_POISONED);
+		hpheap_view_set_status(view, index, HPHEAP_CHUNK_POISONED);
 		folio_unlock(folio);
 		folio_put(folio);
 		return VM_FAULT_HWPOISON;
 	}
-	if (arena->status[index] != HPHEAP_CHUNK_POISONED)
-		hpheap_arena_set_status(arena, index, HPHEAP_CHUNK_RESIDENT);
+	if (view->status[index] != HPHEAP_CHUNK_POISONED)
+		hpheap_view_set_status(view, index, HPHEAP_CHUNK_RESIDENT);
 	atomic64_inc(&hpheap_counters.faults);
 	if (vmf->vma->vm_flags & VM_MIXEDMAP)
 		return map_chunk(vmf, folio);
@@ -128,7 +129,7 @@ static vm_fault_t fault_in(struct hpheap_arena *arena, struct vm_fault *vmf)
 static vm_fault_t arena_fault(struct vm_fault *vmf)
 {
 	struct hpheap_arena *arena = vmf->vma->vm_file->private_data;
-	vm_fault_t result = fault_in(arena, vmf);
+	vm_fault_t result = fault_in(hpheap_view_of(arena), vmf);
 
 	trace_hpheap_fault(arena->id, (u64)vmf->pgoff << PAGE_SHIFT,
 			   vmf->flags & FAULT_FLAG_WRITE, (__force int)result);

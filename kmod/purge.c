@@ -17,7 +17,7 @@
  *  U2 a chunk with a mark is in its slot and is not mapped: it is mapped only with
  *     the folio locked and the mark taken away.
  *  U3 a mark is in the list until its chunk leaves it with the folio locked.
- *  U4 an arena lives as long as it counts a mark: to take the mark off is the last
+ *  U4 a view lives as long as it counts a mark: to take the mark off is the last
  *     that the shrinker does with it.
  *
  * The shrinker runs wherever somebody allocates, also under this module's own
@@ -44,6 +44,7 @@
 #include "compat.h"
 #include "map.h"
 #include "trace.h"
+#include "view.h"
 
 /* What the first published structure holds; later fields come after it. */
 #define PURGEABLE_SIZE_VER0	32
@@ -53,7 +54,7 @@
 
 struct mark {
 	struct list_head lru;
-	struct hpheap_arena *arena;
+	struct hpheap_view *view;
 	struct folio *folio;
 };
 
@@ -62,10 +63,10 @@ static struct list_lru lru;
 static struct shrinker *shrinker;
 static bool ready;	/* the list is there: Linux 6.1 asks as soon as the shrinker is */
 
-static void count_marked(struct hpheap_arena *arena, struct folio *folio, long sign)
+static void count_marked(struct hpheap_view *view, struct folio *folio, long sign)
 {
 	atomic64_add(sign * (long)folio_size(folio), &hpheap_counters.purgeable_bytes);
-	atomic_long_add_return_release(sign, &arena->purgeable);
+	atomic_long_add_return_release(sign, &view->purgeable);
 }
 
 /*
@@ -85,17 +86,17 @@ static struct mark *alloc_mark(gfp_t gfp, int node)
 	return near;
 }
 
-static struct mark *new_mark(struct hpheap_arena *arena, struct folio *folio)
+static struct mark *new_mark(struct hpheap_view *view, struct folio *folio)
 {
 	/* Nobody pays for what came from the pool: no cgroup gets anything for it. */
 	gfp_t gfp = folio_memcg_kmem(folio) ? GFP_KERNEL_ACCOUNT : GFP_KERNEL;
-	struct mem_cgroup *old = set_active_memcg(arena->supply.memcg);
+	struct mem_cgroup *old = set_active_memcg(view->arena->supply.memcg);
 	struct mark *mark = alloc_mark(gfp, folio_nid(folio));
 
 	set_active_memcg(old);
 	if (mark) {
 		INIT_LIST_HEAD(&mark->lru);
-		mark->arena = arena;
+		mark->view = view;
 		mark->folio = folio;
 	}
 	return mark;
@@ -103,12 +104,12 @@ static struct mark *new_mark(struct hpheap_arena *arena, struct folio *folio)
 
 /**
  * hpheap_purge_unmark() - take a chunk's mark away
- * @arena: the arena
+ * @view: the view
  * @folio: a chunk of it, locked, or of an arena that nobody else knows any more
  *
  * Return: whether it had one.
  */
-bool hpheap_purge_unmark(struct hpheap_arena *arena, struct folio *folio)
+bool hpheap_purge_unmark(struct hpheap_view *view, struct folio *folio)
 {
 	struct mark *mark = folio->private;
 
@@ -116,61 +117,61 @@ bool hpheap_purge_unmark(struct hpheap_arena *arena, struct folio *folio)
 		return false;
 	WARN_ON_ONCE(!compat_list_lru_del(&lru, &mark->lru));
 	folio->private = NULL;
-	count_marked(arena, folio, -1);
+	count_marked(view, folio, -1);
 	kmem_cache_free(marks, mark);
 	return true;
 }
 
 /* The same for who goes on using it. */
-void hpheap_purge_reuse(struct hpheap_arena *arena, struct folio *folio)
+void hpheap_purge_reuse(struct hpheap_view *view, struct folio *folio)
 {
 	unsigned long index = folio->index >> folio_order(folio);
 
-	if (!hpheap_purge_unmark(arena, folio))
+	if (!hpheap_purge_unmark(view, folio))
 		return;
-	hpheap_arena_set_status(arena, index, HPHEAP_CHUNK_RESIDENT);
+	hpheap_view_set_status(view, index, HPHEAP_CHUNK_RESIDENT);
 	atomic64_inc(&hpheap_counters.chunks_reused);
-	trace_hpheap_chunk_reuse(arena->id, index, folio_nid(folio));
+	trace_hpheap_chunk_reuse(view->arena->id, index, folio_nid(folio));
 }
 
 /**
- * hpheap_purge_wait() - until no shrinker knows an arena any more
- * @arena: without chunks
+ * hpheap_purge_wait() - until no shrinker knows a view any more
+ * @view: without chunks
  *
  * One that emptied the last slot may still be about to say so, under a spinlock.
  */
-void hpheap_purge_wait(struct hpheap_arena *arena)
+void hpheap_purge_wait(struct hpheap_view *view)
 {
-	while (atomic_long_read_acquire(&arena->purgeable))
+	while (atomic_long_read_acquire(&view->purgeable))
 		schedule_timeout_uninterruptible(1);
 }
 
 /* Marks the chunk of a slot, if there is one: 1 if it is now marked and was not, or -ENOMEM. */
-static int mark_chunk(struct hpheap_arena *arena, struct address_space *mapping,
+static int mark_chunk(struct hpheap_view *view, struct address_space *mapping,
 		      unsigned long index)
 {
-	unsigned int shift = hpheap_arena_chunk_shift(arena);
-	struct folio *folio = hpheap_arena_get(arena, index);
+	unsigned int shift = hpheap_arena_chunk_shift(view->arena);
+	struct folio *folio = hpheap_view_get(view, index);
 	struct mark *mark;
 	int marked = 0;
 
 	if (!folio)
 		return 0;
-	mark = new_mark(arena, folio);
+	mark = new_mark(view, folio);
 	if (!mark) {
 		folio_put(folio);
 		return -ENOMEM;
 	}
 	folio_lock(folio);
 	/* What is broken goes to nobody. */
-	if (hpheap_arena_holds(arena, index, folio) && !folio->private &&
+	if (hpheap_view_holds(view, index, folio) && !folio->private &&
 	    !hpheap_chunk_has_poison(folio)) {
 		unmap_mapping_range(mapping, (loff_t)index << shift, 1LL << shift, 1);
 		folio->private = mark;
-		hpheap_arena_set_status(arena, index, HPHEAP_CHUNK_PURGEABLE);
-		count_marked(arena, folio, 1);
+		hpheap_view_set_status(view, index, HPHEAP_CHUNK_PURGEABLE);
+		count_marked(view, folio, 1);
 		atomic64_inc(&hpheap_counters.chunks_marked);
-		trace_hpheap_chunk_mark(arena->id, index, folio_nid(folio));
+		trace_hpheap_chunk_mark(view->arena->id, index, folio_nid(folio));
 		compat_list_lru_add(&lru, &mark->lru);
 		marked = 1;
 	}
@@ -182,17 +183,17 @@ static int mark_chunk(struct hpheap_arena *arena, struct address_space *mapping,
 }
 
 /* How many chunks are now marked that were not; -ENOMEM; -EINTR killed. */
-static long mark_range(struct hpheap_arena *arena, struct address_space *mapping,
+static long mark_range(struct hpheap_view *view, struct address_space *mapping,
 		       unsigned long index, unsigned long end)
 {
 	long marked = 0;
 	int result;
 
-	for (index = hpheap_arena_next(arena, index, true); index < end;
-	     index = hpheap_arena_next(arena, index + 1, true)) {
+	for (index = hpheap_view_next(view, index, true); index < end;
+	     index = hpheap_view_next(view, index + 1, true)) {
 		if (fatal_signal_pending(current))
 			return -EINTR;
-		result = mark_chunk(arena, mapping, index);
+		result = mark_chunk(view, mapping, index);
 		if (result < 0)
 			return result;
 		marked += result;
@@ -203,24 +204,24 @@ static long mark_range(struct hpheap_arena *arena, struct address_space *mapping
 
 /**
  * hpheap_purge_keep() - take the marks of a range away
- * @arena: the arena
+ * @view: the view
  * @index: the first slot
  * @end: the slot behind the last one
  *
  * Return: how many slots have no chunk.
  */
-unsigned long hpheap_purge_keep(struct hpheap_arena *arena, unsigned long index,
+unsigned long hpheap_purge_keep(struct hpheap_view *view, unsigned long index,
 				unsigned long end)
 {
 	unsigned long empty = 0;
 	struct folio *folio;
 
 	for (; index < end; index++) {
-		folio = hpheap_arena_get(arena, index);
+		folio = hpheap_view_get(view, index);
 		if (folio) {
 			folio_lock(folio);
-			if (hpheap_arena_holds(arena, index, folio))
-				hpheap_purge_reuse(arena, folio);
+			if (hpheap_view_holds(view, index, folio))
+				hpheap_purge_reuse(view, folio);
 			else
 				empty++;
 			folio_unlock(folio);
@@ -241,7 +242,7 @@ struct taking {
 	bool one;		/* and no more */
 };
 
-/* In the walk, under the list's lock: nobody frees the arena before the mark is counted off. */
+/* In the walk, under the list's lock: nobody frees the view before the mark is counted off. */
 static enum lru_status isolate(struct list_head *item, struct list_lru_one *list,
 			       COMPAT_LRU_WALK_LOCK void *arg)
 {
@@ -255,18 +256,18 @@ static enum lru_status isolate(struct list_head *item, struct list_lru_one *list
 		return LRU_ROTATE;
 	/* One reference is the slot's. Who has another has the chunk pinned, or touches it. */
 	if (folio_ref_count(folio) != 1 ||
-	    !hpheap_arena_remove(mark->arena, folio->index >> folio_order(folio), folio,
+	    !hpheap_view_remove(mark->view, folio->index >> folio_order(folio), folio,
 				 HPHEAP_CHUNK_TAKEN)) {
 		folio_unlock(folio);
 		return LRU_ROTATE;
 	}
-	trace_hpheap_chunk_take(mark->arena->id, folio->index >> folio_order(folio),
+	trace_hpheap_chunk_take(mark->view->arena->id, folio->index >> folio_order(folio),
 				folio_nid(folio));
 	list_lru_isolate(list, item);
 	list_add_tail(item, &taking->marks);
 	if (taking->one)
 		taking->left = 0;
-	count_marked(mark->arena, folio, -1);	/* U4 */
+	count_marked(mark->view, folio, -1);	/* U4 */
 	return LRU_REMOVED;
 }
 
@@ -311,7 +312,8 @@ bool hpheap_purge_take(unsigned int order, int node)
 
 static long purge(struct file *file, const struct hpheap_purgeable *arg, u64 offset)
 {
-	struct hpheap_arena *arena = file->private_data;
+	const struct hpheap_arena *arena = file->private_data;
+	struct hpheap_view *view = hpheap_view_of(arena);
 	unsigned int shift = hpheap_arena_chunk_shift(arena);
 	u64 misplaced = (offset | arg->bytes) & (hpheap_arena_chunk_bytes(arena) - 1);
 
@@ -321,8 +323,8 @@ static long purge(struct file *file, const struct hpheap_purgeable *arg, u64 off
 	if (arena->flags & HPHEAP_CREATE_CONTIG)
 		return -EOPNOTSUPP;
 	if (arg->flags & HPHEAP_PURGEABLE_KEEP)
-		return hpheap_purge_keep(arena, offset >> shift, (offset + arg->bytes) >> shift);
-	return mark_range(arena, file->f_mapping, offset >> shift,
+		return hpheap_purge_keep(view, offset >> shift, (offset + arg->bytes) >> shift);
+	return mark_range(view, file->f_mapping, offset >> shift,
 			  (offset + arg->bytes) >> shift);
 }
 

@@ -6,18 +6,18 @@
 
 struct file;
 struct folio;
-struct hpheap_arena;
 struct hpheap_purgeable;
+struct hpheap_view;
 
 int hpheap_purge_init(void);
 void hpheap_purge_exit(void);
 
-unsigned long hpheap_purge_keep(struct hpheap_arena *arena, unsigned long index,
+unsigned long hpheap_purge_keep(struct hpheap_view *view, unsigned long index,
 				unsigned long end);
 bool hpheap_purge_take(unsigned int order, int node);
-bool hpheap_purge_unmark(struct hpheap_arena *arena, struct folio *folio);
-void hpheap_purge_wait(struct hpheap_arena *arena);
-void hpheap_purge_reuse(struct hpheap_arena *arena, struct folio *folio);
+bool hpheap_purge_unmark(struct hpheap_view *view, struct folio *folio);
+void hpheap_purge_wait(struct hpheap_view *view);
+void hpheap_purge_reuse(struct hpheap_view *view, struct folio *folio);
 long hpheap_purge_ioctl(struct file *file, struct hpheap_purgeable __user *uarg);
 
 #endif /* HPHEAP_PURGE_H */

@@ -15,6 +15,7 @@
 
 #include "arena.h"
 #include "compat.h"
+#include "view.h"
 
 /* All chunks absent; NULL without memory. */
 u8 *hpheap_status_alloc(unsigned long nr_chunks)
@@ -39,11 +40,12 @@ bool hpheap_status_is_at(const struct file *file, unsigned long pgoff)
 static vm_fault_t status_fault(struct vm_fault *vmf)
 {
 	const struct hpheap_arena *arena = vmf->vma->vm_file->private_data;
+	const struct hpheap_view *view = hpheap_view_of(arena);
 	unsigned long page = vmf->pgoff - (arena->bytes >> PAGE_SHIFT);
 
-	if (page >= PAGE_ALIGN(arena->nr_chunks) >> PAGE_SHIFT)
+	if (page >= PAGE_ALIGN(view->nr_chunks) >> PAGE_SHIFT)
 		return VM_FAULT_SIGBUS;
-	vmf->page = vmalloc_to_page(arena->status + (page << PAGE_SHIFT));
+	vmf->page = vmalloc_to_page(view->status + (page << PAGE_SHIFT));
 	get_page(vmf->page);
 	return 0;
 }

@@ -1,0 +1,242 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Views: an arena's memory as one process sees it, a table of chunks that is filled on
+ * demand.
+ *
+ * This file knows nothing of files and mappings: file.c and map.c put an
+ * arena behind a descriptor and under addresses.
+ */
+#include "view.h"
+
+#include <linux/blk_types.h>
+#include <linux/fs.h>
+#include <linux/mm.h>
+#include <linux/pagemap.h>
+#include <linux/sched.h>
+#include <linux/slab.h>
+#include <linux/hpheap.h>
+
+#include "arena.h"
+#include "purge.h"
+#include "status.h"
+#include "trace.h"
+
+/* Without the memory of what is in it. */
+static void free_tables(struct hpheap_view *view)
+{
+	hpheap_status_free(view->status);
+	kvfree(view->node_chunks);
+	kvfree(view->slots);
+	kfree(view);
+}
+
+/* An empty one, charged to the caller; NULL without memory. */
+struct hpheap_view *hpheap_view_new(struct hpheap_arena *arena, unsigned long nr_chunks)
+{
+	struct hpheap_view *view = kzalloc(sizeof(*view), GFP_KERNEL_ACCOUNT);
+	int i;
+
+	if (!view)
+		return NULL;
+	view->arena = arena;
+	view->nr_chunks = nr_chunks;
+	spin_lock_init(&view->lock);
+	for (i = 0; i < HPHEAP_FILL_LOCKS; i++)
+		mutex_init(&view->fill[i]);
+	view->slots = kvcalloc(nr_chunks, sizeof(*view->slots),
+			       GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
+	view->node_chunks = kvcalloc(nr_node_ids, sizeof(*view->node_chunks),
+				     GFP_KERNEL_ACCOUNT);
+	view->status = hpheap_status_alloc(nr_chunks);
+	if (view->slots && view->node_chunks && view->status)
+		return view;
+	free_tables(view);
+	return NULL;
+}
+
+/**
+ * hpheap_view_free() - free a view and its chunks
+ * @view: without mapping
+ */
+void hpheap_view_free(struct hpheap_view *view)
+{
+	unsigned long index;
+
+	for (index = hpheap_view_next(view, 0, true); index < view->nr_chunks;
+	     index = hpheap_view_next(view, index + 1, true)) {
+		hpheap_view_release(view, index, NULL);
+		cond_resched();
+	}
+	hpheap_purge_wait(view);
+	free_tables(view);
+}
+
+/* The chunk in a slot with a reference of the caller's own, or NULL. */
+struct folio *hpheap_view_get(struct hpheap_view *view, unsigned long index)
+{
+	struct folio *folio;
+
+	spin_lock(&view->lock);
+	folio = view->slots[index];
+	if (folio)
+		folio_get(folio);
+	spin_unlock(&view->lock);
+	return folio;
+}
+
+/**
+ * hpheap_view_get_or_alloc() - the chunk in a slot, allocated if there is none
+ * @view: the view
+ * @index: of the slot
+ *
+ * Return: the chunk with a reference of the caller's own; -ENOMEM; -EINTR
+ * killed.
+ */
+struct folio *hpheap_view_get_or_alloc(struct hpheap_view *view, unsigned long index)
+{
+	struct mutex *fill = &view->fill[index % HPHEAP_FILL_LOCKS];
+	struct folio *folio, *fresh;
+
+	folio = hpheap_view_get(view, index);
+	if (folio)
+		return folio;
+	if (mutex_lock_killable(fill))
+		return ERR_PTR(-EINTR);
+	while (!(folio = hpheap_view_get(view, index))) {
+		fresh = hpheap_chunk_alloc(&view->arena->supply, index);
+		if (!fresh) {
+			folio = ERR_PTR(-ENOMEM);
+			break;
+		}
+		/* fallocate() does not take fill and may have come first */
+		if (!hpheap_view_install(view, index, fresh))
+			hpheap_chunk_free(fresh);
+	}
+	mutex_unlock(fill);
+	return folio;
+}
+
+/* Is @folio still the slot's chunk? To be asked with the folio locked (A1). */
+bool hpheap_view_holds(struct hpheap_view *view, unsigned long index,
+		       const struct folio *folio)
+{
+	return READ_ONCE(view->slots[index]) == folio;
+}
+
+/*
+ * What fstat() reads is written under the view's lock alone: the inode's own is not
+ * to be had where the shrinker takes a chunk, and nobody else writes it.
+ */
+static void count_chunk(struct hpheap_view *view, struct folio *folio, long n)
+{
+	const struct hpheap_arena *arena = view->arena;
+
+	lockdep_assert_held(&view->lock);
+	view->resident += n;
+	WRITE_ONCE(arena->inode->i_blocks,
+		   (blkcnt_t)view->resident << (hpheap_arena_chunk_shift(arena) - SECTOR_SHIFT));
+	view->node_chunks[folio_nid(folio)] += n;
+}
+
+/* Gives the caller's reference to an empty slot; false when it is filled. */
+bool hpheap_view_install(struct hpheap_view *view, unsigned long index,
+			 struct folio *folio)
+{
+	int node = folio_nid(folio);
+	bool empty;
+
+	spin_lock(&view->lock);
+	empty = !view->slots[index];
+	if (empty) {
+		WRITE_ONCE(view->slots[index], folio);
+		hpheap_view_set_status(view, index, HPHEAP_CHUNK_ZEROED);
+		count_chunk(view, folio, 1);
+	}
+	spin_unlock(&view->lock);
+	if (empty)
+		trace_hpheap_chunk_alloc(view->arena->id, index, node);
+	return empty;
+}
+
+/*
+ * Empties a slot that holds @folio, which must be locked (A1), and gives its
+ * reference to the caller; false when it holds it no longer. @status is what it
+ * is then: absent or taken.
+ */
+bool hpheap_view_remove(struct hpheap_view *view, unsigned long index,
+			struct folio *folio, u8 status)
+{
+	bool held;
+
+	spin_lock(&view->lock);
+	held = view->slots[index] == folio;
+	if (held) {
+		WRITE_ONCE(view->slots[index], NULL);
+		hpheap_view_set_status(view, index, status);
+		count_chunk(view, folio, -1);
+	}
+	spin_unlock(&view->lock);
+	if (held)
+		trace_hpheap_chunk_release(view->arena->id, index, folio_nid(folio));
+	return held;
+}
+
+/**
+ * hpheap_view_release() - free the chunk of a slot, if there is one
+ * @view: the view
+ * @index: of the slot
+ * @mapping: of its file; NULL if there is no mapping any more
+ *
+ * The slot is emptied and its mappings go under the folio lock (A1). The shrinker
+ * may come first: then there is none.
+ */
+void hpheap_view_release(struct hpheap_view *view, unsigned long index,
+			 struct address_space *mapping)
+{
+	unsigned int shift = hpheap_arena_chunk_shift(view->arena);
+	struct folio *folio = hpheap_view_get(view, index);
+	bool removed;
+
+	if (!folio)
+		return;
+	folio_lock(folio);
+	removed = hpheap_view_remove(view, index, folio, HPHEAP_CHUNK_ABSENT);
+	if (removed) {
+		hpheap_purge_unmark(view, folio);
+		if (mapping)
+			unmap_mapping_range(mapping, (loff_t)index << shift, 1LL << shift, 1);
+	}
+	folio_unlock(folio);
+	folio_put(folio);
+	if (removed)
+		hpheap_chunk_free(folio);
+}
+
+/* The first slot from @index on that is filled or empty; nr_chunks if none is. */
+unsigned long hpheap_view_next(const struct hpheap_view *view, unsigned long index,
+			       bool filled)
+{
+	for (; index < view->nr_chunks; index++) {
+		if (filled == !!READ_ONCE(view->slots[index]))
+			break;
+		if (!(index % 4096))
+			cond_resched();
+	}
+	return index;
+}
+
+/* Where the chunk of a slot lies; false when it is empty. */
+bool hpheap_view_locate(struct hpheap_view *view, unsigned long index,
+			unsigned long *pfn, int *node)
+{
+	struct folio *folio;
+
+	spin_lock(&view->lock);
+	folio = view->slots[index];
+	if (folio) {
+		*pfn = folio_pfn(folio);
+		*node = folio_nid(folio);
+	}
+	spin_unlock(&view->lock);
+	return folio;
+}
