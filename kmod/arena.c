@@ -34,18 +34,23 @@ struct hpheap_arena *hpheap_arena_new(u64 bytes, unsigned int chunk_shift, u32 f
 	arena->flags = flags;
 	arena->supply.order = chunk_shift - PAGE_SHIFT;
 	arena->supply.place = *place;
-	arena->own = hpheap_view_new(arena, bytes >> chunk_shift);
+	mutex_init(&arena->views_lock);
+	INIT_LIST_HEAD(&arena->views);
+	arena->own = hpheap_view_new(arena, bytes >> chunk_shift,
+				     flags & HPHEAP_CREATE_FORK_COW ? current->mm : NULL);
 	if (!arena->own)
 		goto err_arena;
 	err = hpheap_charge(&arena->charge, bytes);
 	if (err)
 		goto err_view;
-	arena->supply.memcg = get_mem_cgroup_from_mm(current->mm);
+	/* Who copies pays. */
+	if (!(flags & HPHEAP_CREATE_FORK_COW))
+		arena->supply.memcg = get_mem_cgroup_from_mm(current->mm);
 	atomic64_inc(&hpheap_counters.arenas);
 	return arena;
 
 err_view:
-	hpheap_view_free(arena->own);
+	hpheap_view_put(arena->own);
 err_arena:
 	kfree(arena);
 	return ERR_PTR(err);
@@ -77,7 +82,7 @@ void hpheap_arena_free(struct hpheap_arena *arena)
 {
 	trace_hpheap_arena_destroy(arena->id,
 				   (u64)arena->own->resident << hpheap_arena_chunk_shift(arena));
-	hpheap_view_free(arena->own);
+	hpheap_view_put(arena->own);
 	mem_cgroup_put(arena->supply.memcg);
 	hpheap_uncharge(&arena->charge);
 	kfree(arena);

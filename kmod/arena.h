@@ -2,6 +2,8 @@
 #ifndef HPHEAP_ARENA_H
 #define HPHEAP_ARENA_H
 
+#include <linux/list.h>
+#include <linux/mutex.h>
 #include <linux/types.h>
 
 #include "account.h"
@@ -16,8 +18,9 @@ struct hpheap_arena {
 	u32 flags;		/* HPHEAP_CREATE_* */
 	struct hpheap_supply supply;
 	struct hpheap_charge charge;
-	struct inode *inode;	/* st_blocks; valid while the file lives */
 	struct hpheap_view *own; /* that of the process that made it */
+	struct mutex views_lock;
+	struct list_head views;	/* of FORK_COW: one for each process */
 };
 
 static inline unsigned int hpheap_arena_chunk_shift(const struct hpheap_arena *arena)

@@ -196,12 +196,14 @@ static struct folio *alloc_pooled(const struct hpheap_supply *supply, unsigned l
 }
 
 static struct folio *alloc_fresh(const struct hpheap_supply *supply, unsigned long index,
-				 int node, gfp_t gfp)
+				 int node, gfp_t gfp, bool zero)
 {
 	struct folio *folio = hpheap_chunk_try(supply, node, gfp);
 
-	if (folio)
+	if (folio && zero)
 		hpheap_chunk_prepare(folio, index);
+	else if (folio)
+		begin(folio, index);
 	return folio;
 }
 
@@ -210,7 +212,7 @@ static struct folio *alloc_fresh(const struct hpheap_supply *supply, unsigned lo
  * by others having less.
  */
 static struct folio *alloc_purging(const struct hpheap_supply *supply, unsigned long index,
-				   int node)
+				   int node, bool zero)
 {
 	struct folio *folio;
 
@@ -220,7 +222,7 @@ static struct folio *alloc_purging(const struct hpheap_supply *supply, unsigned 
 	if (folio)
 		hpheap_chunk_put(folio);
 	else if (hpheap_purge_take(supply->order, node))
-		return alloc_fresh(supply, index, node, __GFP_THISNODE | LITTLE);
+		return alloc_fresh(supply, index, node, __GFP_THISNODE | LITTLE, zero);
 	return NULL;
 }
 
@@ -235,7 +237,8 @@ enum effort {
  * Each effort on each candidate node, but the hard one anywhere if the policy may fall
  * back. An order above PAGE_ALLOC_COSTLY_ORDER never calls the OOM killer.
  */
-static struct folio *alloc_placed(const struct hpheap_supply *supply, unsigned long index)
+static struct folio *alloc_placed(const struct hpheap_supply *supply, unsigned long index,
+				  bool zero)
 {
 	const bool anywhere = hpheap_place_may_fall_back(&supply->place);
 	nodemask_t candidates;
@@ -249,18 +252,20 @@ static struct folio *alloc_placed(const struct hpheap_supply *supply, unsigned l
 			folio = NULL;
 			switch (effort) {
 			case LIGHT:
-				folio = alloc_pooled(supply, index, node);
+				if (zero)
+					folio = alloc_pooled(supply, index, node);
 				if (!folio)
 					folio = alloc_fresh(supply, index, node,
-							    __GFP_THISNODE | LITTLE);
+							    __GFP_THISNODE | LITTLE, zero);
 				break;
 			case PURGE:
-				folio = alloc_purging(supply, index, node);
+				folio = alloc_purging(supply, index, node, zero);
 				break;
 			default:
 				if (anywhere)
-					return alloc_fresh(supply, index, node, MUCH);
-				folio = alloc_fresh(supply, index, node, __GFP_THISNODE | MUCH);
+					return alloc_fresh(supply, index, node, MUCH, zero);
+				folio = alloc_fresh(supply, index, node, __GFP_THISNODE | MUCH,
+						    zero);
 			}
 			if (folio)
 				return folio;
@@ -271,22 +276,85 @@ static struct folio *alloc_placed(const struct hpheap_supply *supply, unsigned l
 	return NULL;
 }
 
+static struct folio *alloc_counted(const struct hpheap_supply *supply, unsigned long index,
+				   bool zero)
+{
+	struct folio *folio = alloc_placed(supply, index, zero);
+
+	if (!folio)
+		atomic64_inc(&hpheap_counters.alloc_failures);
+	return folio;
+}
+
 /**
  * hpheap_chunk_alloc() - allocate one chunk by an arena's policy
  * @supply: the arena's
  * @index: the chunk's number in the arena
  *
  * Context: may sleep and reclaim; process context.
- * Return: the chunk with one reference, or NULL when there is no memory or
+ * Return: the chunk with one reference, zeroed, or NULL when there is no memory or
  * the cgroup may not have more.
  */
 struct folio *hpheap_chunk_alloc(const struct hpheap_supply *supply, unsigned long index)
 {
-	struct folio *folio = alloc_placed(supply, index);
+	return alloc_counted(supply, index, true);
+}
+
+/**
+ * hpheap_chunk_copy() - the same with the content of another one
+ * @supply: the arena's
+ * @from: the other one, which nobody writes to
+ *
+ * Return: the chunk; -ENOMEM; -EHWPOISON a page of @from is broken.
+ */
+struct folio *hpheap_chunk_copy(const struct hpheap_supply *supply, struct folio *from)
+{
+	struct folio *folio = alloc_counted(supply, from->index >> supply->order, false);
+	long i;
 
 	if (!folio)
-		atomic64_inc(&hpheap_counters.alloc_failures);
+		return ERR_PTR(-ENOMEM);
+	for (i = 0; i < folio_nr_pages(folio); i++) {
+		if (PageHWPoison(folio_page(from, i))) {
+			hpheap_chunk_free(folio);
+			return ERR_PTR(-EHWPOISON);
+		}
+		copy_highpage(folio_page(folio, i), folio_page(from, i));
+		cond_resched();
+	}
 	return folio;
+}
+
+/*
+ * A chunk that several views have, and each a reference, says in folio->private how
+ * many; that is odd, and a mark's address is not (purge.c). All with the folio locked.
+ */
+#define SHARED	1UL
+
+bool hpheap_chunk_is_shared(const struct folio *folio)
+{
+	return (unsigned long)READ_ONCE(folio->private) & SHARED;
+}
+
+/* One view more has it. */
+void hpheap_chunk_share(struct folio *folio)
+{
+	unsigned long views = hpheap_chunk_is_shared(folio) ?
+			      (unsigned long)folio->private >> 1 : 1;
+
+	WRITE_ONCE(folio->private, (void *)((views + 1) << 1 | SHARED));
+}
+
+/* One view less; false: there was no other. */
+bool hpheap_chunk_unshare(struct folio *folio)
+{
+	unsigned long views;
+
+	if (!hpheap_chunk_is_shared(folio))
+		return false;
+	views = ((unsigned long)folio->private >> 1) - 1;
+	WRITE_ONCE(folio->private, views > 1 ? (void *)(views << 1 | SHARED) : NULL);
+	return true;
 }
 
 /**

@@ -7,6 +7,7 @@
 #ifndef HPHEAP_COMPAT_H
 #define HPHEAP_COMPAT_H
 
+#include <linux/fs.h>
 #include <linux/list_lru.h>
 #include <linux/mm.h>
 #include <linux/mmzone.h>
@@ -42,6 +43,25 @@ static inline void compat_vm_flags_mod(struct vm_area_struct *vma,
 #else
 #define compat_idmap mnt_idmap
 #endif
+
+/* 6.6 tells generic_fillattr() what was asked for. */
+static inline void compat_fillattr(struct compat_idmap *idmap, u32 request_mask,
+				   struct inode *inode, struct kstat *stat)
+{
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 6, 0)
+	generic_fillattr(idmap, inode, stat);
+#else
+	generic_fillattr(idmap, request_mask, inode, stat);
+#endif
+}
+
+/* 6.4 takes faults under the lock of a mapping alone; 6.7 made it so for all. */
+static inline void compat_vma_start_write(struct vm_area_struct *vma)
+{
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 4, 0)
+	vma_start_write(vma);
+#endif
+}
 
 /* The largest order of the buddy allocator: renamed in 6.8, inclusive since 6.4. */
 #if defined(MAX_PAGE_ORDER)

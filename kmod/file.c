@@ -123,24 +123,24 @@ static int punch_range(struct hpheap_view *view, struct address_space *mapping,
 /* The VFS has checked that offset and length are positive and do not overflow. */
 static long arena_fallocate(struct file *file, int mode, loff_t offset, loff_t len)
 {
-	struct hpheap_view *view = hpheap_view_of(file->private_data);
+	struct hpheap_view *view = hpheap_view_find(file->private_data, current->mm);
+	long result = -EOPNOTSUPP;
 
-	switch (mode) {
-	case 0:
-	case FALLOC_FL_KEEP_SIZE:
-		return allocate_range(view, offset, offset + len);
-	case FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE:
-		return punch_range(view, file->f_mapping, offset, offset + len);
-	default:
-		return -EOPNOTSUPP;
-	}
+	if (!view)
+		return -EPERM;
+	if (!(mode & ~FALLOC_FL_KEEP_SIZE))
+		result = allocate_range(view, offset, offset + len);
+	else if (mode == (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE))
+		result = punch_range(view, file->f_mapping, offset, offset + len);
+	hpheap_view_put(view);
+	return result;
 }
 
 static loff_t arena_llseek(struct file *file, loff_t offset, int whence)
 {
 	const struct hpheap_arena *arena = file->private_data;
-	const struct hpheap_view *view = hpheap_view_of(arena);
 	unsigned int shift = hpheap_arena_chunk_shift(arena);
+	struct hpheap_view *view;
 	unsigned long index;
 
 	if (whence != SEEK_DATA && whence != SEEK_HOLE)
@@ -148,8 +148,12 @@ static loff_t arena_llseek(struct file *file, loff_t offset, int whence)
 
 	if (offset < 0 || offset >= arena->bytes)
 		return -ENXIO;
+	view = hpheap_view_find(file->private_data, current->mm);
+	if (!view)
+		return -EPERM;
 	index = hpheap_view_next(view, offset >> shift, whence == SEEK_DATA);
-	if (whence == SEEK_DATA && index == view->nr_chunks)
+	hpheap_view_put(view);
+	if (whence == SEEK_DATA && index == hpheap_arena_nr_chunks(arena))
 		return -ENXIO;
 	offset = max_t(loff_t, offset, (loff_t)index << shift);
 	return vfs_setpos(file, offset, arena->bytes);
@@ -218,6 +222,7 @@ static int ioctl_extents(struct hpheap_arena *arena, struct hpheap_extents __use
 	unsigned int shift = hpheap_arena_chunk_shift(arena);
 	struct hpheap_extents arg;
 	struct extent_writer writer = {};
+	struct hpheap_view *view;
 	long index;
 	int err;
 
@@ -233,7 +238,11 @@ static int ioctl_extents(struct hpheap_arena *arena, struct hpheap_extents __use
 
 	writer.to = u64_to_user_ptr(arg.extents);
 	writer.room = arg.count;
-	index = walk_extents(hpheap_view_of(arena), arg.start >> shift, &writer);
+	view = hpheap_view_find(arena, current->mm);
+	if (!view)
+		return -EPERM;
+	index = walk_extents(view, arg.start >> shift, &writer);
+	hpheap_view_put(view);
 	if (index < 0)
 		return index;
 	if (put_user((u64)index << shift, &uarg->start) ||
@@ -263,7 +272,7 @@ static void arena_show_fdinfo(struct seq_file *seq, struct file *file)
 		[HPHEAP_POLICY_INTERLEAVE] = "interleave",
 	};
 	const struct hpheap_arena *arena = file->private_data;
-	const struct hpheap_view *view = hpheap_view_of(arena);
+	const struct hpheap_view *view = arena->own;
 	unsigned int shift = hpheap_arena_chunk_shift(arena);
 	unsigned long chunks;
 	unsigned int node;
@@ -314,8 +323,27 @@ static int arena_setattr(struct compat_idmap *idmap, struct dentry *dentry,
 	return -EPERM;
 }
 
+/* Of what the caller has. */
+static int arena_getattr(struct compat_idmap *idmap, const struct path *path,
+			 struct kstat *stat, u32 request_mask, unsigned int flags)
+{
+	struct inode *inode = d_inode(path->dentry);
+	struct hpheap_arena *arena = inode->i_private;
+	struct hpheap_view *view = hpheap_view_find(arena, current->mm);
+
+	compat_fillattr(idmap, request_mask, inode, stat);
+	stat->blocks = 0;
+	if (!view)
+		return 0;
+	stat->blocks = (u64)READ_ONCE(view->resident) <<
+		       (hpheap_arena_chunk_shift(arena) - SECTOR_SHIFT);
+	hpheap_view_put(view);
+	return 0;
+}
+
 static const struct inode_operations arena_iops = {
 	.setattr = arena_setattr,
+	.getattr = arena_getattr,
 };
 
 static struct inode *new_arena_inode(const struct hpheap_arena *arena)
@@ -367,7 +395,7 @@ struct file *hpheap_file_new(struct hpheap_arena *arena)
 		goto err_put_inode;
 	}
 	file->private_data = arena;
-	arena->inode = inode;
+	inode->i_private = arena;
 	arena->id = inode->i_ino;
 	return file;
 

@@ -32,7 +32,8 @@
 #define INFO_SIZE_VER0		328
 #define CREATE_SIZE_VER0	160
 
-#define CREATE_FORK_FLAGS	(HPHEAP_CREATE_FORK_SHARE | HPHEAP_CREATE_FORK_NONE)
+#define CREATE_FORK_FLAGS	(HPHEAP_CREATE_FORK_SHARE | HPHEAP_CREATE_FORK_NONE | \
+				 HPHEAP_CREATE_FORK_COW)
 #define CREATE_FLAGS		(HPHEAP_CREATE_CONTIG | HPHEAP_CREATE_STRICT_NODE | \
 				 CREATE_FORK_FLAGS)
 
@@ -65,7 +66,7 @@ static int ioctl_info(struct hpheap_info __user *uarg)
 	info.abi_version = HPHEAP_ABI_VERSION;
 	info.base_page_bytes = PAGE_SIZE;
 	info.features = HPHEAP_FEATURE_CONTIG | HPHEAP_FEATURE_PURGEABLE |
-			HPHEAP_FEATURE_STATUS |
+			HPHEAP_FEATURE_STATUS | HPHEAP_FEATURE_FORK_COW |
 			(IS_ENABLED(CONFIG_MEMCG) ? HPHEAP_FEATURE_MEMCG : 0);
 	info.chunk_sizes = hpheap_chunk_sizes();
 	info.pmd_bytes = hpheap_chunk_pmd_bytes();
@@ -88,7 +89,10 @@ static int check_create(const struct hpheap_create *arg, unsigned int *chunk_shi
 
 	if (arg->flags & ~CREATE_FLAGS || arg->fd)
 		return -EINVAL;
-	if ((arg->flags & CREATE_FORK_FLAGS) == CREATE_FORK_FLAGS)
+	if (hweight32(arg->flags & CREATE_FORK_FLAGS) > 1)
+		return -EINVAL;
+	/* A copy of a chunk lies elsewhere. */
+	if (arg->flags & HPHEAP_CREATE_CONTIG && arg->flags & HPHEAP_CREATE_FORK_COW)
 		return -EINVAL;
 	if (!is_power_of_2(chunk) || !arg->bytes || arg->bytes & (chunk - 1))
 		return -EINVAL;

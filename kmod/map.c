@@ -22,10 +22,11 @@
 #include "account.h"
 #include "arena.h"
 #include "compat.h"
+#include "fork.h"
 #include "purge.h"
 #include "status.h"
-#include "view.h"
 #include "trace.h"
+#include "view.h"
 
 /*
  * VM_FAULT_OOM on a touch means: call the OOM killer, try again. For a chunk
@@ -83,6 +84,17 @@ static vm_fault_t map_alone(struct vm_fault *vmf, struct folio *folio)
 	folio_unlock(folio);
 	folio_put(folio);
 	return result & VM_FAULT_OOM ? fault_error(vmf, -ENOMEM) : result;
+/* The slot's chunk; for who writes one that nobody else has. */
+static struct folio *chunk_for(struct hpheap_view *view, unsigned long index,
+			       struct vm_fault *vmf)
+{
+	struct folio *folio = hpheap_view_get_or_alloc(view, index);
+
+	if (IS_ERR(folio) || !(vmf->flags & FAULT_FLAG_WRITE) ||
+	    !hpheap_chunk_is_shared(folio))
+		return folio;
+	folio_put(folio);
+	return hpheap_fork_copy(view, index, vmf->vma->vm_file->f_mapping);
 }
 
 static vm_fault_t fault_in(struct hpheap_view *view, struct vm_fault *vmf)
@@ -90,12 +102,14 @@ static vm_fault_t fault_in(struct hpheap_view *view, struct vm_fault *vmf)
 	unsigned long index = vmf->pgoff >> view->arena->supply.order;
 	struct folio *folio;
 
-	if (index >= view->nr_chunks)
+	if (index >= view->nr_chunks || view->lost)
 		return VM_FAULT_SIGBUS;
 
-	folio = hpheap_view_get_or_alloc(view, index);
+	folio = chunk_for(view, index, vmf);
 	if (IS_ERR(folio))
 		return fault_error(vmf, PTR_ERR(folio));
+	if (!folio)
+		return VM_FAULT_NOPAGE;
 
 	folio_lock(folio);
 	if (!hpheap_view_holds(view, index, folio)) {
@@ -128,12 +142,42 @@ static vm_fault_t fault_in(struct hpheap_view *view, struct vm_fault *vmf)
 
 static vm_fault_t arena_fault(struct vm_fault *vmf)
 {
-	struct hpheap_arena *arena = vmf->vma->vm_file->private_data;
-	vm_fault_t result = fault_in(hpheap_view_of(arena), vmf);
+	struct hpheap_view *view = vmf->vma->vm_private_data;
+	vm_fault_t result = view ? fault_in(view, vmf) : VM_FAULT_SIGBUS;
 
-	trace_hpheap_fault(arena->id, (u64)vmf->pgoff << PAGE_SHIFT,
+	trace_hpheap_fault(view ? view->arena->id : 0, (u64)vmf->pgoff << PAGE_SHIFT,
 			   vmf->flags & FAULT_FLAG_WRITE, (__force int)result);
 	return result;
+}
+
+/* Somebody wants to write to what was mapped to be read. */
+static vm_fault_t arena_page_mkwrite(struct vm_fault *vmf)
+{
+	struct hpheap_view *view = vmf->vma->vm_private_data;
+	struct folio *folio = page_folio(vmf->page);
+	unsigned long index = folio->index >> view->arena->supply.order;
+	vm_fault_t result = VM_FAULT_NOPAGE;
+
+	folio_lock(folio);
+	if (hpheap_view_holds(view, index, folio) && !hpheap_chunk_is_shared(folio))
+		return VM_FAULT_LOCKED;
+	folio_unlock(folio);
+	folio = hpheap_fork_copy(view, index, vmf->vma->vm_file->f_mapping);
+	if (IS_ERR(folio))
+		result = fault_error(vmf, PTR_ERR(folio));
+	else if (folio)
+		folio_put(folio);
+	return result;
+}
+
+static void arena_open(struct vm_area_struct *vma);
+
+static void arena_close(struct vm_area_struct *vma)
+{
+	struct hpheap_view *view = vma->vm_private_data;
+
+	if (view)
+		hpheap_fork_close(view);
 }
 
 #ifdef CONFIG_NUMA
@@ -149,12 +193,51 @@ static struct mempolicy *arena_get_policy(COMPAT_GET_POLICY_ARGS)
 }
 #endif
 
+/* Nothing that would keep mappings from being merged. */
 static const struct vm_operations_struct arena_vm_ops = {
+	.open = arena_open,
 	.fault = arena_fault,
 #ifdef CONFIG_NUMA
 	.get_policy = arena_get_policy,
 #endif
 };
+
+/* Of an arena that is copied on write, from the first fork on: see fork.c. */
+static const struct vm_operations_struct armed_vm_ops = {
+	.open = arena_open,
+	.close = arena_close,
+	.fault = arena_fault,
+	.page_mkwrite = arena_page_mkwrite,
+#ifdef CONFIG_NUMA
+	.get_policy = arena_get_policy,
+#endif
+};
+
+static bool is_arena(const struct vm_area_struct *vma)
+{
+	return vma->vm_ops == &arena_vm_ops || vma->vm_ops == &armed_vm_ops;
+}
+
+/* A mapping is there once more: split, moved, or that of a child. */
+static void arena_open(struct vm_area_struct *vma)
+{
+	struct hpheap_view *view = vma->vm_private_data, *child;
+
+	if (!view || (view->mm == vma->vm_mm && !view->armed) ||
+	    !(view->arena->flags & HPHEAP_CREATE_FORK_COW))
+		return;
+	if (view->mm == vma->vm_mm) {
+		refcount_inc(&view->users);
+		return;
+	}
+	child = hpheap_fork(view, vma, &armed_vm_ops);
+	vma->vm_private_data = child;
+	vma->vm_ops = &armed_vm_ops;
+	if (!child)
+		return;
+	hpheap_fork_arm(vma, &armed_vm_ops);
+	hpheap_view_put(child);
+}
 
 /**
  * hpheap_map() - mmap() of an arena
@@ -175,6 +258,7 @@ int hpheap_map(struct file *file, struct vm_area_struct *vma)
 {
 	const struct hpheap_arena *arena = file->private_data;
 	unsigned long flags = VM_DONTDUMP | VM_HUGEPAGE;
+	struct hpheap_view *view;
 
 	if (hpheap_status_is_at(file, vma->vm_pgoff))
 		return hpheap_status_map(file, vma);
@@ -187,6 +271,16 @@ int hpheap_map(struct file *file, struct vm_area_struct *vma)
 		flags |= VM_MIXEDMAP;
 	compat_vm_flags_mod(vma, flags, 0);
 	vma->vm_ops = &arena_vm_ops;
+	vma->vm_private_data = arena->own;
+	if (!(arena->flags & HPHEAP_CREATE_FORK_COW))
+		return 0;
+	view = hpheap_view_find(file->private_data, vma->vm_mm);
+	if (!view)
+		return -EPERM;
+	vma->vm_private_data = view;
+	if (view->armed)
+		hpheap_fork_arm(vma, &armed_vm_ops);
+	hpheap_view_put(view);
 	return 0;
 }
 
@@ -210,7 +304,7 @@ struct file *hpheap_map_lookup(u64 addr, u64 bytes, bool write, u64 *offset)
 		return file;
 	mmap_read_lock(mm);
 	vma = vma_lookup(mm, addr);
-	if (vma && vma->vm_ops == &arena_vm_ops && bytes <= vma->vm_end - addr) {
+	if (vma && is_arena(vma) && bytes <= vma->vm_end - addr) {
 		file = ERR_PTR(-EACCES);
 		if (!write || vma->vm_flags & VM_WRITE)
 			file = get_file(vma->vm_file);

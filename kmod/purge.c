@@ -113,7 +113,7 @@ bool hpheap_purge_unmark(struct hpheap_view *view, struct folio *folio)
 {
 	struct mark *mark = folio->private;
 
-	if (!mark)
+	if (!mark || hpheap_chunk_is_shared(folio))
 		return false;
 	WARN_ON_ONCE(!compat_list_lru_del(&lru, &mark->lru));
 	folio->private = NULL;
@@ -146,6 +146,23 @@ void hpheap_purge_wait(struct hpheap_view *view)
 		schedule_timeout_uninterruptible(1);
 }
 
+/*
+ * A chunk that another view has, too, can be given up at once: the memory is in use
+ * there. With the folio locked.
+ */
+static void give_up(struct hpheap_view *view, struct address_space *mapping,
+		    unsigned long index, struct folio *folio)
+{
+	unsigned int shift = hpheap_arena_chunk_shift(view->arena);
+
+	hpheap_view_remove(view, index, folio, HPHEAP_CHUNK_TAKEN);
+	hpheap_chunk_unshare(folio);
+	unmap_mapping_range(mapping, (loff_t)index << shift, 1LL << shift, 1);
+	folio_put(folio);
+	atomic64_inc(&hpheap_counters.chunks_marked);
+	atomic64_inc(&hpheap_counters.chunks_taken);
+}
+
 /* Marks the chunk of a slot, if there is one: 1 if it is now marked and was not, or -ENOMEM. */
 static int mark_chunk(struct hpheap_view *view, struct address_space *mapping,
 		      unsigned long index)
@@ -164,8 +181,12 @@ static int mark_chunk(struct hpheap_view *view, struct address_space *mapping,
 	}
 	folio_lock(folio);
 	/* What is broken goes to nobody. */
-	if (hpheap_view_holds(view, index, folio) && !folio->private &&
-	    !hpheap_chunk_has_poison(folio)) {
+	if (!hpheap_view_holds(view, index, folio) || hpheap_chunk_has_poison(folio)) {
+		marked = 0;
+	} else if (hpheap_chunk_is_shared(folio)) {
+		give_up(view, mapping, index, folio);
+		marked = 1;
+	} else if (!folio->private) {
 		unmap_mapping_range(mapping, (loff_t)index << shift, 1LL << shift, 1);
 		folio->private = mark;
 		hpheap_view_set_status(view, index, HPHEAP_CHUNK_PURGEABLE);
@@ -173,11 +194,12 @@ static int mark_chunk(struct hpheap_view *view, struct address_space *mapping,
 		atomic64_inc(&hpheap_counters.chunks_marked);
 		trace_hpheap_chunk_mark(view->arena->id, index, folio_nid(folio));
 		compat_list_lru_add(&lru, &mark->lru);
+		mark = NULL;
 		marked = 1;
 	}
 	folio_unlock(folio);
 	folio_put(folio);
-	if (!marked)
+	if (mark)
 		kmem_cache_free(marks, mark);
 	return marked;
 }
@@ -312,20 +334,27 @@ bool hpheap_purge_take(unsigned int order, int node)
 
 static long purge(struct file *file, const struct hpheap_purgeable *arg, u64 offset)
 {
-	const struct hpheap_arena *arena = file->private_data;
-	struct hpheap_view *view = hpheap_view_of(arena);
+	struct hpheap_arena *arena = file->private_data;
 	unsigned int shift = hpheap_arena_chunk_shift(arena);
 	u64 misplaced = (offset | arg->bytes) & (hpheap_arena_chunk_bytes(arena) - 1);
+	unsigned long index = offset >> shift, end = (offset + arg->bytes) >> shift;
+	struct hpheap_view *view;
+	long chunks;
 
 	if (misplaced || arg->bytes > arena->bytes || offset > arena->bytes - arg->bytes)
 		return -EINVAL;
 	/* The run could not be had back chunk by chunk. */
 	if (arena->flags & HPHEAP_CREATE_CONTIG)
 		return -EOPNOTSUPP;
+	view = hpheap_view_find(arena, current->mm);
+	if (!view)
+		return -EPERM;
 	if (arg->flags & HPHEAP_PURGEABLE_KEEP)
-		return hpheap_purge_keep(view, offset >> shift, (offset + arg->bytes) >> shift);
-	return mark_range(view, file->f_mapping, offset >> shift,
-			  (offset + arg->bytes) >> shift);
+		chunks = hpheap_purge_keep(view, index, end);
+	else
+		chunks = mark_range(view, file->f_mapping, index, end);
+	hpheap_view_put(view);
+	return chunks;
 }
 
 /* Of the caller's own mapping; the file that is mapped there goes with a reference. */

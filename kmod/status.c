@@ -40,13 +40,17 @@ bool hpheap_status_is_at(const struct file *file, unsigned long pgoff)
 static vm_fault_t status_fault(struct vm_fault *vmf)
 {
 	const struct hpheap_arena *arena = vmf->vma->vm_file->private_data;
-	const struct hpheap_view *view = hpheap_view_of(arena);
 	unsigned long page = vmf->pgoff - (arena->bytes >> PAGE_SHIFT);
+	struct hpheap_view *view;
 
-	if (page >= PAGE_ALIGN(view->nr_chunks) >> PAGE_SHIFT)
+	if (page >= PAGE_ALIGN(hpheap_arena_nr_chunks(arena)) >> PAGE_SHIFT)
+		return VM_FAULT_SIGBUS;
+	view = hpheap_view_find(vmf->vma->vm_file->private_data, vmf->vma->vm_mm);
+	if (!view)
 		return VM_FAULT_SIGBUS;
 	vmf->page = vmalloc_to_page(view->status + (page << PAGE_SHIFT));
 	get_page(vmf->page);
+	hpheap_view_put(view);
 	return 0;
 }
 

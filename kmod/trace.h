@@ -60,6 +60,11 @@ DEFINE_EVENT(hpheap_chunk, hpheap_chunk_release,
 	     TP_ARGS(id, index, node)
 );
 
+DEFINE_EVENT(hpheap_chunk, hpheap_chunk_copy,
+	     TP_PROTO(u64 id, unsigned long index, int node),
+	     TP_ARGS(id, index, node)
+);
+
 DEFINE_EVENT(hpheap_chunk, hpheap_chunk_mark,
 	     TP_PROTO(u64 id, unsigned long index, int node),
 	     TP_ARGS(id, index, node)

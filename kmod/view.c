@@ -13,6 +13,7 @@
 #include <linux/mm.h>
 #include <linux/pagemap.h>
 #include <linux/sched.h>
+#include <linux/sched/mm.h>
 #include <linux/slab.h>
 #include <linux/hpheap.h>
 
@@ -31,7 +32,8 @@ static void free_tables(struct hpheap_view *view)
 }
 
 /* An empty one, charged to the caller; NULL without memory. */
-struct hpheap_view *hpheap_view_new(struct hpheap_arena *arena, unsigned long nr_chunks)
+struct hpheap_view *hpheap_view_new(struct hpheap_arena *arena, unsigned long nr_chunks,
+				    struct mm_struct *mm)
 {
 	struct hpheap_view *view = kzalloc(sizeof(*view), GFP_KERNEL_ACCOUNT);
 	int i;
@@ -40,6 +42,7 @@ struct hpheap_view *hpheap_view_new(struct hpheap_arena *arena, unsigned long nr
 		return NULL;
 	view->arena = arena;
 	view->nr_chunks = nr_chunks;
+	refcount_set(&view->users, 1);
 	spin_lock_init(&view->lock);
 	for (i = 0; i < HPHEAP_FILL_LOCKS; i++)
 		mutex_init(&view->fill[i]);
@@ -48,17 +51,21 @@ struct hpheap_view *hpheap_view_new(struct hpheap_arena *arena, unsigned long nr
 	view->node_chunks = kvcalloc(nr_node_ids, sizeof(*view->node_chunks),
 				     GFP_KERNEL_ACCOUNT);
 	view->status = hpheap_status_alloc(nr_chunks);
-	if (view->slots && view->node_chunks && view->status)
-		return view;
-	free_tables(view);
-	return NULL;
+	if (!view->slots || !view->node_chunks || !view->status) {
+		free_tables(view);
+		return NULL;
+	}
+	if (mm)
+		mmgrab(mm);
+	view->mm = mm;
+	mutex_lock(&arena->views_lock);
+	list_add(&view->list, &arena->views);
+	mutex_unlock(&arena->views_lock);
+	return view;
 }
 
-/**
- * hpheap_view_free() - free a view and its chunks
- * @view: without mapping
- */
-void hpheap_view_free(struct hpheap_view *view)
+/* Frees the chunks of a view without mapping, as far as nobody else has them. */
+void hpheap_view_clear(struct hpheap_view *view)
 {
 	unsigned long index;
 
@@ -67,7 +74,45 @@ void hpheap_view_free(struct hpheap_view *view)
 		hpheap_view_release(view, index, NULL);
 		cond_resched();
 	}
+}
+
+/**
+ * hpheap_view_find() - the view of a process
+ * @arena: the arena
+ * @mm: the process's
+ *
+ * Return: the view, to be put; NULL: the arena is of FORK_COW and the process neither made it
+ * nor has got it from who did.
+ */
+struct hpheap_view *hpheap_view_find(struct hpheap_arena *arena, struct mm_struct *mm)
+{
+	struct hpheap_view *view;
+
+	if (!(arena->flags & HPHEAP_CREATE_FORK_COW)) {
+		refcount_inc(&arena->own->users);
+		return arena->own;
+	}
+	mutex_lock(&arena->views_lock);
+	list_for_each_entry(view, &arena->views, list)
+		if (view->mm == mm && refcount_inc_not_zero(&view->users))
+			goto out;
+	view = NULL;
+out:
+	mutex_unlock(&arena->views_lock);
+	return view;
+}
+
+/* The last user of a view, which has no mapping then, frees it and its chunks. */
+void hpheap_view_put(struct hpheap_view *view)
+{
+	if (!refcount_dec_and_mutex_lock(&view->users, &view->arena->views_lock))
+		return;
+	list_del(&view->list);
+	mutex_unlock(&view->arena->views_lock);
+	hpheap_view_clear(view);
 	hpheap_purge_wait(view);
+	if (view->mm)
+		mmdrop(view->mm);
 	free_tables(view);
 }
 
@@ -123,18 +168,10 @@ bool hpheap_view_holds(struct hpheap_view *view, unsigned long index,
 	return READ_ONCE(view->slots[index]) == folio;
 }
 
-/*
- * What fstat() reads is written under the view's lock alone: the inode's own is not
- * to be had where the shrinker takes a chunk, and nobody else writes it.
- */
 static void count_chunk(struct hpheap_view *view, struct folio *folio, long n)
 {
-	const struct hpheap_arena *arena = view->arena;
-
 	lockdep_assert_held(&view->lock);
 	view->resident += n;
-	WRITE_ONCE(arena->inode->i_blocks,
-		   (blkcnt_t)view->resident << (hpheap_arena_chunk_shift(arena) - SECTOR_SHIFT));
 	view->node_chunks[folio_nid(folio)] += n;
 }
 
@@ -181,6 +218,18 @@ bool hpheap_view_remove(struct hpheap_view *view, unsigned long index,
 	return held;
 }
 
+/* Another chunk for the one of a slot, which must be locked (A1); both references change hands. */
+void hpheap_view_replace(struct hpheap_view *view, unsigned long index,
+			 struct folio *old, struct folio *folio)
+{
+	spin_lock(&view->lock);
+	WRITE_ONCE(view->slots[index], folio);
+	count_chunk(view, old, -1);
+	count_chunk(view, folio, 1);
+	spin_unlock(&view->lock);
+	trace_hpheap_chunk_copy(view->arena->id, index, folio_nid(folio));
+}
+
 /**
  * hpheap_view_release() - free the chunk of a slot, if there is one
  * @view: the view
@@ -195,20 +244,24 @@ void hpheap_view_release(struct hpheap_view *view, unsigned long index,
 {
 	unsigned int shift = hpheap_arena_chunk_shift(view->arena);
 	struct folio *folio = hpheap_view_get(view, index);
-	bool removed;
+	bool removed, shared;
 
 	if (!folio)
 		return;
 	folio_lock(folio);
 	removed = hpheap_view_remove(view, index, folio, HPHEAP_CHUNK_ABSENT);
+	shared = removed && hpheap_chunk_unshare(folio);
 	if (removed) {
-		hpheap_purge_unmark(view, folio);
+		if (!shared)
+			hpheap_purge_unmark(view, folio);
 		if (mapping)
 			unmap_mapping_range(mapping, (loff_t)index << shift, 1LL << shift, 1);
 	}
 	folio_unlock(folio);
 	folio_put(folio);
-	if (removed)
+	if (shared)
+		folio_put(folio);
+	else if (removed)
 		hpheap_chunk_free(folio);
 }
 

@@ -4,7 +4,9 @@
 
 #include <linux/atomic.h>
 #include <linux/compiler.h>
+#include <linux/list.h>
 #include <linux/mutex.h>
+#include <linux/refcount.h>
 #include <linux/spinlock.h>
 #include <linux/types.h>
 
@@ -12,12 +14,14 @@
 
 struct address_space;
 struct folio;
+struct mm_struct;
 
 /* A power of two: threads that touch different chunks first seldom meet. */
 #define HPHEAP_FILL_LOCKS	16
 
 /*
- * Memory by chunks. A slot holds one reference on its chunk.
+ * Memory by chunks. A slot holds one reference on its chunk. Arenas have one view for all
+ * processes, those of FORK_COW one for each.
  *
  * Invariants:
  *  A1 a slot changes from a chunk to empty only with that chunk's folio lock
@@ -33,6 +37,11 @@ struct folio;
 struct hpheap_view {
 	struct hpheap_arena *arena;
 	unsigned long nr_chunks;
+	struct mm_struct *mm;	/* whose; its structure stays while the view does; NULL: all's */
+	struct list_head list;	/* of the arena's, under its views_lock */
+	refcount_t users;	/* mappings of fork.c, calls, and of the first one the arena */
+	bool armed;		/* chunks may be shared: see fork.c; under mm's lock */
+	bool lost;		/* not all of it could be had: no touch is answered */
 
 	spinlock_t lock;	/* slots, resident, node_chunks */
 	struct folio **slots;
@@ -52,14 +61,11 @@ static inline void hpheap_view_set_status(struct hpheap_view *view, unsigned lon
 	WRITE_ONCE(view->status[index], status);
 }
 
-/* The caller's. */
-static inline struct hpheap_view *hpheap_view_of(const struct hpheap_arena *arena)
-{
-	return arena->own;
-}
-
-struct hpheap_view *hpheap_view_new(struct hpheap_arena *arena, unsigned long nr_chunks);
-void hpheap_view_free(struct hpheap_view *view);
+struct hpheap_view *hpheap_view_new(struct hpheap_arena *arena, unsigned long nr_chunks,
+				    struct mm_struct *mm);
+void hpheap_view_clear(struct hpheap_view *view);
+struct hpheap_view *hpheap_view_find(struct hpheap_arena *arena, struct mm_struct *mm);
+void hpheap_view_put(struct hpheap_view *view);
 
 struct folio *hpheap_view_get(struct hpheap_view *view, unsigned long index);
 struct folio *hpheap_view_get_or_alloc(struct hpheap_view *view, unsigned long index);
@@ -69,6 +75,8 @@ bool hpheap_view_install(struct hpheap_view *view, unsigned long index,
 			 struct folio *folio);
 bool hpheap_view_remove(struct hpheap_view *view, unsigned long index,
 			struct folio *folio, u8 status);
+void hpheap_view_replace(struct hpheap_view *view, unsigned long index,
+			 struct folio *old, struct folio *folio);
 void hpheap_view_release(struct hpheap_view *view, unsigned long index,
 			 struct address_space *mapping);
 unsigned long hpheap_view_next(const struct hpheap_view *view, unsigned long index,

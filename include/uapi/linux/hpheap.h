@@ -44,6 +44,7 @@
 #define HPHEAP_FEATURE_MEMCG		(1ULL << 1)	/* charged to a cgroup */
 #define HPHEAP_FEATURE_PURGEABLE	(1ULL << 2)	/* ARENA_PURGEABLE, IOC_PURGEABLE */
 #define HPHEAP_FEATURE_STATUS		(1ULL << 3)	/* status behind the arena's end */
+#define HPHEAP_FEATURE_FORK_COW		(1ULL << 4)	/* CREATE_FORK_COW */
 
 /**
  * struct hpheap_info - what the module offers on this system
@@ -88,6 +89,7 @@ struct hpheap_info {
 #define HPHEAP_CREATE_STRICT_NODE	(1U << 1) /* fail rather than leave the policy's nodes */
 #define HPHEAP_CREATE_FORK_SHARE	(1U << 2) /* a child shares the memory (default) */
 #define HPHEAP_CREATE_FORK_NONE		(1U << 3) /* a child does not get the mapping */
+#define HPHEAP_CREATE_FORK_COW		(1U << 4) /* a child gets a copy, chunk by chunk */
 
 /**
  * struct hpheap_create - make an arena

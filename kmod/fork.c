@@ -1,0 +1,226 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * fork() of an arena that is copied on write, a chunk at a time.
+ *
+ * A child gets a view of its own with the same chunks. All of them are shared then, which
+ * their mappings show: none is writable. Who writes gets a copy in his view, and
+ * whoever is left with the chunk alone goes on with it.
+ *
+ * Core mm calls vm_ops->open at the end of the copying of a mapping. The forking process
+ * cannot take a page fault meanwhile: its mmap_lock is held, and the lock of each mapping
+ * (Linux 6.4) from hpheap_fork_arm() on. So first its writable mappings go, then
+ * nobody has pages of a chunk that he could still get pinned to be written to, and
+ * then chunks are shared; those that are pinned already are copied, so that who does I/O
+ * there stays with whom he began with.
+ *
+ * Until its first fork a process pays nothing: its mappings are armed then, which means
+ * that they ask before they let anybody write, and are counted by their view.
+ *
+ * Invariants:
+ *  F1 a chunk in more than one view says so (hpheap_chunk_is_shared()), and no mapping of it
+ *     is writable. It is shared and no more shared with its lock held.
+ *  F2 a view with shared chunks is armed, and so is each mapping of it.
+ *  F3 an armed mapping is a user of its view.
+ */
+#include "fork.h"
+
+#include <linux/fs.h>
+#include <linux/mm.h>
+#include <linux/pagemap.h>
+#include <linux/sched.h>
+#include <linux/hpheap.h>
+
+#include "chunk.h"
+#include "compat.h"
+#include "view.h"
+
+/**
+ * hpheap_fork_arm() - let a mapping be one of a view with shared chunks
+ * @vma: its mm's lock is held to be written, or nobody else knows it yet
+ * @armed: operations with which it does that
+ */
+void hpheap_fork_arm(struct vm_area_struct *vma, const struct vm_operations_struct *armed)
+{
+	struct hpheap_view *view = vma->vm_private_data;
+
+	/* What mappings with page_mkwrite have: writing asks first. */
+	vma->vm_page_prot = vm_get_page_prot(vma->vm_flags & ~VM_SHARED);
+	vma->vm_ops = armed;
+	refcount_inc(&view->users);
+}
+
+/* All mappings of the forking process. */
+static void arm_all(struct hpheap_view *view, const struct vm_operations_struct *armed)
+{
+	struct vm_area_struct *vma;
+	VMA_ITERATOR(vmi, view->mm, 0);
+
+	for_each_vma(vmi, vma) {
+		if (vma->vm_private_data != view || !vma->vm_file ||
+		    vma->vm_file->private_data != view->arena)
+			continue;
+		compat_vma_start_write(vma);
+		if (!view->armed)
+			hpheap_fork_arm(vma, armed);
+	}
+	view->armed = true;
+}
+
+/* The part of a view that is not shared yet loses its mappings; others come again. */
+static void close_mappings(struct hpheap_view *view, struct address_space *mapping)
+{
+	unsigned int shift = hpheap_arena_chunk_shift(view->arena);
+	unsigned long index, first = view->nr_chunks, last = 0;
+
+	for (index = hpheap_view_next(view, 0, true); index < view->nr_chunks;
+	     index = hpheap_view_next(view, index + 1, true)) {
+		struct folio *folio = hpheap_view_get(view, index);
+
+		if (folio && !hpheap_chunk_is_shared(folio)) {
+			first = min(first, index);
+			last = index;
+		}
+		if (folio)
+			folio_put(folio);
+	}
+	if (first <= last)
+		unmap_mapping_range(mapping, (loff_t)first << shift,
+				    (loff_t)(last - first + 1) << shift, 1);
+}
+
+/*
+ * Gives the child one chunk; false: there is no memory for the copy of a pinned one. What is
+ * marked may be taken from its owner at any time: for the child it is.
+ */
+static bool share(struct hpheap_view *view, struct hpheap_view *child, unsigned long index)
+{
+	struct folio *folio = hpheap_view_get(view, index), *given = folio;
+	u8 status;
+
+	if (!folio)
+		return true;
+	folio_lock(folio);
+	status = READ_ONCE(view->status[index]);
+	if (!hpheap_view_holds(view, index, folio)) {
+		given = NULL;
+	} else if (status == HPHEAP_CHUNK_PURGEABLE) {
+		WRITE_ONCE(child->status[index], HPHEAP_CHUNK_TAKEN);
+		given = NULL;
+	} else if (folio_maybe_dma_pinned(folio)) {
+		given = hpheap_chunk_copy(&view->arena->supply, folio);
+	} else {
+		hpheap_chunk_share(folio);
+		folio_get(folio);
+	}
+	if (!IS_ERR_OR_NULL(given)) {
+		hpheap_view_install(child, index, given);
+		hpheap_view_set_status(child, index, status);
+	}
+	folio_unlock(folio);
+	folio_put(folio);
+	return !IS_ERR(given);
+}
+
+/**
+ * hpheap_fork() - the view of a child
+ * @view: the parent's
+ * @vma: the child's mapping, being made
+ * @armed: operations of mappings from now on
+ *
+ * Return: it, for this mapping to be armed with, and to be put; NULL without memory.
+ */
+struct hpheap_view *hpheap_fork(struct hpheap_view *view, struct vm_area_struct *vma,
+				const struct vm_operations_struct *armed)
+{
+	struct hpheap_arena *arena = view->arena;
+	struct hpheap_view *child = hpheap_view_find(arena, vma->vm_mm);
+	unsigned long index;
+
+	if (child)
+		return child;
+	child = hpheap_view_new(arena, view->nr_chunks, vma->vm_mm);
+	if (!child)
+		return NULL;
+	child->armed = true;
+	arm_all(view, armed);
+	close_mappings(view, vma->vm_file->f_mapping);
+	for (index = hpheap_view_next(view, 0, true); index < view->nr_chunks;
+	     index = hpheap_view_next(view, index + 1, true)) {
+		if (!share(view, child, index)) {
+			child->lost = true;
+			break;
+		}
+		cond_resched();
+	}
+	return child;
+}
+
+/* The copy takes the place of the chunk, which loses its mappings in this view. */
+static bool replace(struct hpheap_view *view, unsigned long index, struct folio *old,
+		    struct folio *copy, struct address_space *mapping)
+{
+	unsigned int shift = hpheap_arena_chunk_shift(view->arena);
+	bool replaced;
+
+	folio_lock(old);
+	replaced = hpheap_view_holds(view, index, old) && hpheap_chunk_unshare(old);
+	if (replaced) {
+		hpheap_view_replace(view, index, old, copy);
+		unmap_mapping_range(mapping, (loff_t)index << shift, 1LL << shift, 1);
+	}
+	folio_unlock(old);
+	return replaced;
+}
+
+/**
+ * hpheap_fork_copy() - the chunk of a slot, alone: a copy, if it is shared
+ * @view: the view
+ * @index: of the slot, which is filled
+ * @mapping: of the file
+ *
+ * Return: the chunk with a reference of the caller's own, not locked; NULL: the slot
+ * is empty now; -ENOMEM, -EHWPOISON, -EINTR killed.
+ */
+struct folio *hpheap_fork_copy(struct hpheap_view *view, unsigned long index,
+			       struct address_space *mapping)
+{
+	struct mutex *fill = &view->fill[index % HPHEAP_FILL_LOCKS];
+	struct folio *old, *copy;
+
+	if (mutex_lock_killable(fill))
+		return ERR_PTR(-EINTR);
+	old = hpheap_view_get(view, index);
+	if (!old || !hpheap_chunk_is_shared(old)) {
+		mutex_unlock(fill);
+		return old;
+	}
+	copy = hpheap_chunk_copy(&view->arena->supply, old);
+	if (IS_ERR(copy)) {
+		/* If nobody else has it any more, there is no need. */
+		if (!hpheap_chunk_is_shared(old))
+			copy = old;
+		else
+			folio_put(old);
+	} else if (replace(view, index, old, copy, mapping)) {
+		folio_get(copy);
+		folio_put(old);		/* the slot's */
+		folio_put(old);
+	} else {
+		hpheap_chunk_free(copy);
+		copy = old;
+	}
+	mutex_unlock(fill);
+	return copy;
+}
+
+/*
+ * A mapping of a view goes. The first view stays as long as the arena's file; but when its
+ * process is gone, nobody can reach what is in it.
+ */
+void hpheap_fork_close(struct hpheap_view *view)
+{
+	if (view == view->arena->own && !atomic_read(&view->mm->mm_users) &&
+	    refcount_read(&view->users) == 2)
+		hpheap_view_clear(view);
+	hpheap_view_put(view);
+}
