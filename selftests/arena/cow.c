@@ -1,0 +1,500 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Arenas that fork copies on write, a chunk at a time: what each process sees is its own.
+ */
+#include "kselftest_harness.h"
+#include "arena.h"
+#include "system.h"
+#include "cgroup.h"
+
+#include <spawn.h>
+
+#define CHUNKS	6
+
+extern char **environ;
+
+FIXTURE(cow) {
+	size_t chunk, bytes;
+	int fd;
+	char *p;
+	long long allocated;
+	const char *missing;
+};
+
+FIXTURE_VARIANT(cow) {
+	bool pmd;
+};
+
+FIXTURE_VARIANT_ADD(cow, default_chunks) { .pmd = false };
+FIXTURE_VARIANT_ADD(cow, pmd_chunks) { .pmd = true };
+
+/* Chunks full of their number plus 1, but for the last, which is not there. */
+FIXTURE_SETUP(cow)
+{
+	size_t i;
+
+	self->chunk = variant->pmd ? pmd_chunk() : default_chunk();
+	self->fd = -1;
+	self->missing = "chunks of this size are too much to copy";
+	if (!self->chunk || self->chunk > 64 * MIB)
+		return;
+	self->missing = NULL;
+	self->bytes = CHUNKS * self->chunk;
+	NEW_ARENA(self->fd, self->bytes, self->chunk, HPHEAP_CREATE_FORK_COW);
+	MAP_ARENA(self->p, self->fd, self->bytes);
+	for (i = 0; i < CHUNKS - 1; i++)
+		memset(self->p + i * self->chunk, i + 1, self->chunk);
+	self->allocated = counter("chunks_allocated");
+}
+
+FIXTURE_TEARDOWN(cow)
+{
+	if (self->fd < 0)
+		return;
+	munmap(self->p, self->bytes);
+	close(self->fd);
+}
+
+#define NEEDS_CHUNKS() do {							\
+	if (self->missing)							\
+		SKIP(return, "%s", self->missing);				\
+} while (0)
+
+#define COPIES() (counter("chunks_allocated") - self->allocated)
+
+static char *chunk_at(const FIXTURE_DATA(cow) *self, size_t i)
+{
+	return self->p + i * self->chunk;
+}
+
+static bool is_full_of(const FIXTURE_DATA(cow) *self, size_t i, unsigned char value)
+{
+	return !not_all(chunk_at(self, i), self->chunk, value);
+}
+
+/* As the parent left them. */
+static bool are_all_as_they_were(const FIXTURE_DATA(cow) *self)
+{
+	size_t i;
+
+	for (i = 0; i < CHUNKS; i++)
+		if (!is_full_of(self, i, i < CHUNKS - 1 ? i + 1 : 0))
+			return false;
+	return true;
+}
+
+static int write_all(void *arg)
+{
+	const FIXTURE_DATA(cow) *self = arg;
+	size_t i;
+
+	if (!are_all_as_they_were(self))
+		return 1;
+	for (i = 0; i < CHUNKS; i++)
+		memset(chunk_at(self, i), 0x40 + (int)i, self->chunk);
+	for (i = 0; i < CHUNKS; i++)
+		if (!is_full_of(self, i, 0x40 + i))
+			return 2;
+	return 0;
+}
+
+TEST_F(cow, child_sees_the_same_and_keeps_what_it_writes)
+{
+	NEEDS_CHUNKS();
+	EXPECT_EQ(0, in_child(write_all, self));
+	EXPECT_TRUE(are_all_as_they_were(self));
+	EXPECT_LE(CHUNKS, COPIES());
+	/* All the child's are gone; the last one was read, and is there. */
+	EXPECT_EQ(self->bytes, get_info().resident_bytes);
+}
+
+/* Tells the parent something, or is told. */
+struct bell {
+	int pipe[2];
+};
+
+static void ring(const struct bell *bell)
+{
+	if (write(bell->pipe[1], "", 1) != 1)
+		abort();
+}
+
+static void await(const struct bell *bell)
+{
+	char byte;
+
+	if (read(bell->pipe[0], &byte, 1) != 1)
+		_exit(99);
+}
+
+struct snapshot {
+	const FIXTURE_DATA(cow) *cow;
+	struct bell go;
+};
+
+static int look_when_told(void *arg)
+{
+	const struct snapshot *snapshot = arg;
+
+	await(&snapshot->go);
+	return are_all_as_they_were(snapshot->cow) ? 0 : 1;
+}
+
+TEST_F(cow, child_has_what_there_was_whatever_the_parent_writes_since)
+{
+	struct snapshot snapshot = { .cow = self };
+	pid_t child;
+	size_t i;
+
+	NEEDS_CHUNKS();
+	ASSERT_EQ(0, pipe(snapshot.go.pipe));
+	child = start_child(look_when_told, &snapshot);
+	for (i = 0; i < CHUNKS; i++)
+		memset(chunk_at(self, i), 0x60, self->chunk);
+	ring(&snapshot.go);
+	EXPECT_EQ(0, wait_child(child));
+	for (i = 0; i < CHUNKS; i++)
+		EXPECT_TRUE(is_full_of(self, i, 0x60));
+}
+
+/* Each generation writes one chunk and sees what the ones before it have written. */
+static int generation(const FIXTURE_DATA(cow) *self, size_t n)
+{
+	size_t i;
+	pid_t child;
+
+	for (i = 0; i < CHUNKS - 1; i++)
+		if (!is_full_of(self, i, i < n ? 0x70 + i : i + 1))
+			return 1;
+	if (n == CHUNKS - 1)
+		return 0;
+	memset(chunk_at(self, n), 0x70 + (int)n, self->chunk);
+	child = fork();
+	if (!child)
+		_exit(generation(self, n + 1));
+	if (wait_child(child))
+		return 2;
+	for (i = 0; i < CHUNKS - 1; i++)
+		if (!is_full_of(self, i, i <= n ? 0x70 + i : i + 1))
+			return 3;
+	return 0;
+}
+
+static int first_generation(void *arg)
+{
+	return generation(arg, 0);
+}
+
+TEST_F(cow, grandchildren_have_what_their_parents_had)
+{
+	NEEDS_CHUNKS();
+	EXPECT_EQ(0, in_child(first_generation, self));
+	EXPECT_TRUE(are_all_as_they_were(self));
+}
+
+static int read_all(void *arg)
+{
+	return are_all_as_they_were(arg) ? 0 : 1;
+}
+
+TEST_F(cow, last_owner_writes_without_copying)
+{
+	size_t i;
+
+	NEEDS_CHUNKS();
+	*chunk_at(self, CHUNKS - 1) = 0;
+	self->allocated = counter("chunks_allocated");
+	EXPECT_EQ(0, in_child(read_all, self));
+	for (i = 0; i < CHUNKS; i++)
+		memset(chunk_at(self, i), 9, self->chunk);
+	EXPECT_EQ(0, COPIES());
+}
+
+static int write_one(void *arg)
+{
+	const FIXTURE_DATA(cow) *self = arg;
+
+	*chunk_at(self, 2) = 99;
+	return counter("chunks_allocated") - self->allocated == 1 ? 0 : 1;
+}
+
+TEST_F(cow, one_write_copies_one_chunk)
+{
+	NEEDS_CHUNKS();
+	EXPECT_EQ(0, in_child(write_one, self));
+	EXPECT_EQ(1, COPIES());
+}
+
+static int is_huge_after_a_write(void *arg)
+{
+	const FIXTURE_DATA(cow) *self = arg;
+	size_t i;
+
+	for (i = 0; i < CHUNKS; i++)
+		*chunk_at(self, i) = 1;
+	return pmd_mapped(self->p) == (long long)self->bytes ? 0 : 1;
+}
+
+TEST_F(cow, chunks_stay_huge_on_both_sides)
+{
+	size_t i;
+
+	NEEDS_CHUNKS();
+	if (!is_pmd_chunk(self->chunk))
+		SKIP(return, "a chunk is less than a PMD maps");
+	EXPECT_EQ(0, in_child(is_huge_after_a_write, self));
+	for (i = 0; i < CHUNKS; i++)
+		*chunk_at(self, i) = 1;
+	EXPECT_EQ(self->bytes, pmd_mapped(self->p));
+}
+
+static int punch_two(void *arg)
+{
+	const FIXTURE_DATA(cow) *self = arg;
+	struct hpheap_extent extent;
+	struct hpheap_extents extents = {
+		.size = sizeof(extents), .count = 1, .extents = (uintptr_t)&extent,
+		.start = self->chunk,
+	};
+
+	if (fallocate(self->fd, PUNCH, self->chunk, 2 * self->chunk))
+		return 1;
+	if (resident(self->fd) != (CHUNKS - 3) * self->chunk)
+		return 2;
+	if (data_at(self->fd, self->chunk) != (off_t)(3 * self->chunk))
+		return 3;
+	if (ioctl(self->fd, HPHEAP_ARENA_EXTENTS, &extents) || extents.count != 1 ||
+	    extent.offset != 3 * self->chunk)
+		return 4;
+	if (!is_full_of(self, 1, 0) || !is_full_of(self, 2, 0) || !is_full_of(self, 3, 4))
+		return 5;
+	return 0;
+}
+
+TEST_F(cow, file_tells_each_process_of_its_own)
+{
+	NEEDS_CHUNKS();
+	EXPECT_EQ(0, in_child(punch_two, self));
+	EXPECT_EQ((CHUNKS - 1) * self->chunk, resident(self->fd));
+	EXPECT_EQ(self->chunk, data_at(self->fd, self->chunk));
+	EXPECT_TRUE(are_all_as_they_were(self));
+}
+
+struct status {
+	const FIXTURE_DATA(cow) *cow;
+	const volatile uint8_t *bytes;
+	const volatile uint8_t *late;
+};
+
+static int look_at_status(void *arg)
+{
+	const struct status *status = arg;
+	const FIXTURE_DATA(cow) *self = status->cow;
+
+	if (status->bytes[0] != HPHEAP_CHUNK_RESIDENT ||
+	    status->late[CHUNKS - 1] != HPHEAP_CHUNK_ABSENT)
+		return 1;
+	*chunk_at(self, CHUNKS - 1) = 1;
+	if (fallocate(self->fd, PUNCH, 0, self->chunk))
+		return 2;
+	return status->bytes[0] == HPHEAP_CHUNK_ABSENT && status->late[0] == HPHEAP_CHUNK_ABSENT &&
+	       status->bytes[CHUNKS - 1] == HPHEAP_CHUNK_RESIDENT ? 0 : 3;
+}
+
+TEST_F(cow, status_is_that_of_the_process)
+{
+	struct status status = { .cow = self };
+
+	NEEDS_CHUNKS();
+	status.bytes = mmap(NULL, CHUNKS, PROT_READ, MAP_SHARED, self->fd, self->bytes);
+	status.late = mmap(NULL, CHUNKS, PROT_READ, MAP_SHARED, self->fd, self->bytes);
+	ASSERT_NE(MAP_FAILED, (void *)status.bytes);
+	ASSERT_NE(MAP_FAILED, (void *)status.late);
+	EXPECT_EQ(HPHEAP_CHUNK_RESIDENT, status.bytes[0]);
+	EXPECT_EQ(0, in_child(look_at_status, &status));
+	EXPECT_EQ(HPHEAP_CHUNK_RESIDENT, status.bytes[0]);
+	EXPECT_EQ(HPHEAP_CHUNK_ABSENT, status.bytes[CHUNKS - 1]);
+}
+
+static long mark(int fd, uint64_t start, uint64_t bytes)
+{
+	struct hpheap_purgeable arg = { .size = sizeof(arg), .start = start, .bytes = bytes };
+
+	return ioctl(fd, HPHEAP_ARENA_PURGEABLE, &arg) ? -errno : (long)arg.chunks;
+}
+
+static int mark_two(void *arg)
+{
+	const FIXTURE_DATA(cow) *self = arg;
+
+	if (mark(self->fd, 0, 2 * self->chunk) != 2)
+		return 1;
+	return is_full_of(self, 0, 0) && is_full_of(self, 2, 3) ? 0 : 2;
+}
+
+static int find_two_gone(void *arg)
+{
+	const FIXTURE_DATA(cow) *self = arg;
+
+	return is_full_of(self, 0, 0) && is_full_of(self, 1, 0) && is_full_of(self, 2, 3) ? 0 : 1;
+}
+
+/* What another process uses is no loss to memory: it is taken from who marks it at once. */
+TEST_F(cow, marks_are_those_of_the_process)
+{
+	NEEDS_CHUNKS();
+	EXPECT_EQ(0, in_child(mark_two, self));
+	EXPECT_TRUE(are_all_as_they_were(self));
+	EXPECT_EQ(2, mark(self->fd, 0, 2 * self->chunk));
+	EXPECT_EQ(0, in_child(find_two_gone, self));
+	EXPECT_TRUE(is_full_of(self, 0, 1));
+	EXPECT_TRUE(is_full_of(self, 1, 2));
+}
+
+static int write_through_another_mapping(void *arg)
+{
+	const FIXTURE_DATA(cow) *self = arg;
+	char *other = map_arena(self->fd, self->bytes);
+
+	if (other == MAP_FAILED || other[0] != 1 || self->p[0] != 1)
+		return 1;
+	other[0] = 33;
+	if (self->p[0] != 33)
+		return 2;
+	self->p[self->chunk] = 34;
+	if (other[self->chunk] != 34)
+		return 3;
+	/* In pieces, and elsewhere. */
+	if (mprotect(self->p + self->chunk, self->chunk, PROT_READ) ||
+	    mremap(self->p + 2 * self->chunk, self->chunk, self->chunk, MREMAP_MAYMOVE) == MAP_FAILED ||
+	    munmap(self->p, self->chunk))
+		return 4;
+	other[self->chunk + 1] = 35;
+	return self->p[self->chunk + 1] == 35 && other[0] == 33 ? 0 : 5;
+}
+
+TEST_F(cow, all_mappings_of_a_process_show_the_same)
+{
+	NEEDS_CHUNKS();
+	EXPECT_EQ(0, in_child(write_through_another_mapping, self));
+	EXPECT_TRUE(are_all_as_they_were(self));
+	EXPECT_EQ(0, write_through_another_mapping(self));
+}
+
+/* Who has nothing of it gets nothing of it. */
+static int map_without_a_view(void *arg)
+{
+	const FIXTURE_DATA(cow) *self = arg;
+
+	munmap(self->p, self->bytes);
+	if (mmap(NULL, self->bytes, RW, MAP_SHARED, self->fd, 0) != MAP_FAILED || errno != EPERM)
+		return 1;
+	if (!fallocate(self->fd, 0, 0, self->chunk) || errno != EPERM)
+		return 2;
+	return resident(self->fd) ? 3 : 0;
+}
+
+TEST_F(cow, process_that_gave_its_copy_up_has_none)
+{
+	NEEDS_CHUNKS();
+	EXPECT_EQ(0, in_child(map_without_a_view, self));
+	EXPECT_TRUE(are_all_as_they_were(self));
+}
+
+/* Makes an arena, and ends; its child goes on with it. */
+static int leave_a_child_behind(void *arg)
+{
+	struct snapshot *snapshot = arg;
+	FIXTURE_DATA(cow) own = *snapshot->cow;
+	size_t i;
+
+	own.fd = create_arena(own.bytes, own.chunk, HPHEAP_CREATE_FORK_COW);
+	own.p = map_arena(own.fd, own.bytes);
+	for (i = 0; i < CHUNKS - 1; i++)
+		memset(chunk_at(&own, i), (int)i + 1, own.chunk);
+	if (!fork()) {
+		await(&snapshot->go);
+		_exit(write_all(&own));
+	}
+	return 0;
+}
+
+/* As a daemon begins: nobody else has the chunks any more. */
+TEST_F(cow, chunks_of_a_process_that_has_ended_are_the_childs)
+{
+	struct snapshot snapshot = { .cow = self };
+	const uint64_t before = get_info().resident_bytes;
+
+	NEEDS_CHUNKS();
+	ASSERT_EQ(0, pipe(snapshot.go.pipe));
+	EXPECT_EQ(0, in_child(leave_a_child_behind, &snapshot));
+	EXPECT_EQ(before + (CHUNKS - 1) * self->chunk, get_info().resident_bytes);
+	self->allocated = counter("chunks_allocated");
+	ring(&snapshot.go);
+	EXPECT_TRUE(eventually(counter("arenas") == 1));
+	EXPECT_EQ(1, COPIES());		/* the one that was not there */
+	EXPECT_EQ(before, get_info().resident_bytes);
+}
+
+TEST_F(cow, vfork_copies_nothing)
+{
+	char *argv[] = { (char *)"true", NULL };
+	pid_t child;
+
+	NEEDS_CHUNKS();
+	child = vfork();
+	if (!child)
+		_exit(0);
+	EXPECT_EQ(0, wait_child(child));
+	if (!posix_spawn(&child, "/bin/true", NULL, NULL, argv, environ))
+		wait_child(child);
+	memset(self->p, 5, self->chunk);
+	EXPECT_EQ(0, COPIES());
+	EXPECT_EQ(0, mappings_in(self->p, self->bytes) - 1);
+}
+
+struct poor {
+	const FIXTURE_DATA(cow) *cow;
+	struct cgroup group;
+};
+
+static int write_without_memory(void *arg)
+{
+	const struct poor *poor = arg;
+
+	if (cgroup_enter(&poor->group))
+		return 1;
+	if (touch_read(poor->cow->p))
+		return 2;
+	return touch_write(poor->cow->p, 1) == SIGBUS ? 0 : 3;
+}
+
+TEST_F(cow, write_without_memory_is_the_writers_SIGBUS)
+{
+	struct poor poor = { .cow = self };
+
+	NEEDS_CHUNKS();
+	if (cgroup_new(&poor.group, "cow"))
+		SKIP(return, "no memory cgroup");
+	ASSERT_EQ(0, cgroup_limit(&poor.group, 1 * MIB));
+	EXPECT_EQ(0, in_child(write_without_memory, &poor));
+	EXPECT_TRUE(are_all_as_they_were(self));
+	EXPECT_EQ(0, touch_write(self->p, 1));
+	EXPECT_TRUE(cgroup_remove(&poor.group));
+}
+
+TEST_F(cow, goes_with_what_it_can_go_with)
+{
+	struct hpheap_create arg = create_arg(self->chunk, self->chunk, HPHEAP_CREATE_FORK_COW);
+
+	NEEDS_CHUNKS();
+	EXPECT_TRUE(get_info().features & HPHEAP_FEATURE_FORK_COW);
+	arg.flags = HPHEAP_CREATE_FORK_COW | HPHEAP_CREATE_FORK_NONE;
+	EXPECT_EQ(-EINVAL, create(&arg));
+	arg.flags = HPHEAP_CREATE_FORK_COW | HPHEAP_CREATE_FORK_SHARE;
+	EXPECT_EQ(-EINVAL, create(&arg));
+	arg.flags = HPHEAP_CREATE_FORK_COW | HPHEAP_CREATE_CONTIG;
+	EXPECT_EQ(-EINVAL, create(&arg));
+}
+
+TEST_HARNESS_MAIN
