@@ -9,6 +9,7 @@
 
 #include <linux/fs.h>
 #include <linux/list_lru.h>
+#include <linux/memcontrol.h>
 #include <linux/mm.h>
 #include <linux/mmzone.h>
 #include <linux/shrinker.h>
@@ -60,6 +61,16 @@ static inline void compat_vma_start_write(struct vm_area_struct *vma)
 {
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 4, 0)
 	vma_start_write(vma);
+#endif
+}
+
+/* 6.2 has a name for it. */
+static inline bool compat_memcg_tryget(struct mem_cgroup *memcg)
+{
+#ifdef CONFIG_MEMCG
+	return css_tryget(&memcg->css);
+#else
+	return false;
 #endif
 }
 

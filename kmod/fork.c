@@ -215,7 +215,7 @@ struct folio *hpheap_fork_copy(struct hpheap_view *view, unsigned long index,
 
 /*
  * A mapping of a view goes. The first view stays as long as the arena's file; but when its
- * process is gone, nobody can reach what is in it.
+ * process has ended, nobody can reach what is in it.
  */
 void hpheap_fork_close(struct hpheap_view *view)
 {

@@ -86,14 +86,28 @@ static struct mark *alloc_mark(gfp_t gfp, int node)
 	return near;
 }
 
+/* The cgroup that is charged for a chunk, to be put; NULL: none is. */
+static struct mem_cgroup *payer_of(struct folio *folio)
+{
+	struct mem_cgroup *memcg;
+
+	rcu_read_lock();
+	do {
+		memcg = folio_memcg(folio);
+	} while (memcg && !compat_memcg_tryget(memcg));
+	rcu_read_unlock();
+	return memcg;
+}
+
+/* Nobody pays for what came from the pool: no cgroup gets anything for it. */
 static struct mark *new_mark(struct hpheap_view *view, struct folio *folio)
 {
-	/* Nobody pays for what came from the pool: no cgroup gets anything for it. */
-	gfp_t gfp = folio_memcg_kmem(folio) ? GFP_KERNEL_ACCOUNT : GFP_KERNEL;
-	struct mem_cgroup *old = set_active_memcg(view->arena->supply.memcg);
-	struct mark *mark = alloc_mark(gfp, folio_nid(folio));
+	struct mem_cgroup *memcg = payer_of(folio), *old = set_active_memcg(memcg);
+	struct mark *mark = alloc_mark(memcg ? GFP_KERNEL_ACCOUNT : GFP_KERNEL,
+				       folio_nid(folio));
 
 	set_active_memcg(old);
+	mem_cgroup_put(memcg);
 	if (mark) {
 		INIT_LIST_HEAD(&mark->lru);
 		mark->view = view;
