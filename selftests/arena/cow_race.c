@@ -1,0 +1,280 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Trees of processes at work on an arena that is copied on write, each beside a model of
+ * what it must see: nobody ever sees what another one wrote since they parted.
+ */
+#include "kselftest_harness.h"
+#include "arena.h"
+#include "system.h"
+#include "stress.h"
+
+#define CHUNKS	8
+#define DEPTH	4
+#define STEPS	60
+
+/* A chunk holds its value in some words; what was marked may be gone. */
+struct model {
+	uint64_t value[CHUNKS];
+	bool marked[CHUNKS];
+};
+
+static struct {
+	struct stress *stress;
+	size_t chunk;
+	int fd;
+	char *map;
+} the;
+
+static const size_t spots[] = { 0, 1, 7 };	/* eighths of a chunk */
+
+static volatile uint64_t *word(size_t i, size_t spot)
+{
+	return (volatile uint64_t *)(the.map + i * the.chunk + spots[spot] * (the.chunk / 8));
+}
+
+static void check(struct model *model, size_t i)
+{
+	const uint64_t first = *word(i, 0);
+	size_t spot;
+
+	if (model->marked[i] && !first)
+		model->value[i] = 0;
+	model->marked[i] = false;
+	for (spot = 0; spot < 3; spot++)
+		if (*word(i, spot) != model->value[i])
+			stress_fail(the.stress, "process %d: chunk %zu has %llx at %zu/8, not %llx",
+				    getpid(), i, (long long)*word(i, spot), spots[spot],
+				    (long long)model->value[i]);
+}
+
+static void write_chunk(struct model *model, size_t i, uint64_t value)
+{
+	size_t spot;
+
+	for (spot = 0; spot < 3; spot++)
+		*word(i, spot) = value;
+	model->value[i] = value;
+	model->marked[i] = false;
+}
+
+static void mark_chunk(struct model *model, size_t i)
+{
+	struct hpheap_purgeable arg = {
+		.size = sizeof(arg), .start = i * the.chunk, .bytes = the.chunk,
+	};
+
+	check(model, i);
+	if (ioctl(the.fd, HPHEAP_ARENA_PURGEABLE, &arg))
+		stress_fail(the.stress, "mark: %s", strerror(errno));
+	model->marked[i] = true;
+}
+
+static void live(struct model *model, uint64_t *random, unsigned int depth);
+
+static void have_child(struct model *model, uint64_t *random, unsigned int depth)
+{
+	const uint64_t seed = next_random(random) | 1;
+	const bool kill_it = next_random(random) % 4 == 0;
+	struct model childs = *model;
+	uint64_t own = seed;
+	pid_t child;
+	size_t i;
+
+	child = fork();
+	if (!child) {
+		live(&childs, &own, depth + 1);
+		_exit(0);
+	}
+	if (child < 0) {
+		stress_fail(the.stress, "fork: %s", strerror(errno));
+		return;
+	}
+	for (i = 0; i < STEPS / 4; i++)
+		write_chunk(model, next_random(random) % CHUNKS, next_random(random));
+	if (kill_it)
+		kill(child, SIGKILL);
+	if (waitpid(child, NULL, 0) != child)
+		stress_fail(the.stress, "a child is gone");
+}
+
+static void step(struct model *model, uint64_t *random, unsigned int depth)
+{
+	const size_t i = next_random(random) % CHUNKS;
+	char *chunk = the.map + i * the.chunk;
+
+	switch (next_random(random) % 10) {
+	case 0:
+		if (fallocate(the.fd, PUNCH, i * the.chunk, the.chunk))
+			stress_fail(the.stress, "punch: %s", strerror(errno));
+		model->value[i] = 0;
+		break;
+	case 1:
+		mark_chunk(model, i);
+		break;
+	case 2:
+		if (depth < DEPTH)
+			have_child(model, random, depth);
+		break;
+	case 3:
+		mprotect(chunk, base_page(), PROT_READ);
+		check(model, i);
+		mprotect(chunk, base_page(), RW);
+		break;
+	case 4:
+		if (madvise(chunk, the.chunk, MADV_POPULATE_WRITE))
+			stress_fail(the.stress, "MADV_POPULATE_WRITE: %s", strerror(errno));
+		break;
+	case 5:
+	case 6:
+		check(model, i);
+		break;
+	default:
+		write_chunk(model, i, next_random(random));
+	}
+}
+
+static void live(struct model *model, uint64_t *random, unsigned int depth)
+{
+	unsigned int n;
+	size_t i;
+
+	for (n = 0; n < STEPS && stress_goes_on(the.stress); n++)
+		step(model, random, depth);
+	for (i = 0; i < CHUNKS; i++)
+		check(model, i);
+}
+
+/* A family of its own, again and again. */
+static void *run_family(void *arg)
+{
+	uint64_t random = (uintptr_t)arg * 0x9e3779b97f4a7c15ULL + 1;
+	struct model model;
+	size_t i;
+
+	while (!atomic_load(&the.stress->stop)) {
+		for (i = 0; i < CHUNKS; i++)
+			write_chunk(&model, i, i + 1);
+		live(&model, &random, 0);
+	}
+	return NULL;
+}
+
+static void press_on(void)
+{
+	while (!atomic_load(&the.stress->stop)) {
+		write_file("/proc/sys/vm/drop_caches", "2");
+		usleep(20000);
+	}
+}
+
+FIXTURE(cow_race) {
+	const char *missing;
+};
+
+FIXTURE_VARIANT(cow_race) {
+	bool pmd;
+};
+
+FIXTURE_VARIANT_ADD(cow_race, default_chunks) { .pmd = false };
+FIXTURE_VARIANT_ADD(cow_race, pmd_chunks) { .pmd = true };
+
+FIXTURE_SETUP(cow_race)
+{
+	the.chunk = variant->pmd ? pmd_chunk() : default_chunk();
+	self->missing = "chunks of this size are too much to copy";
+	if (!the.chunk || the.chunk > 32 * MIB)
+		return;
+	self->missing = NULL;
+	the.stress = stress_new();
+	ASSERT_NE(NULL, the.stress);
+	NEW_ARENA(the.fd, CHUNKS * the.chunk, the.chunk, HPHEAP_CREATE_FORK_COW);
+	MAP_ARENA(the.map, the.fd, CHUNKS * the.chunk);
+}
+
+FIXTURE_TEARDOWN(cow_race)
+{
+	if (!self->missing) {
+		munmap(the.map, CHUNKS * the.chunk);
+		close(the.fd);
+	}
+}
+
+#define NEEDS_CHUNKS() do {							\
+	if (self->missing)							\
+		SKIP(return, "%s", self->missing);				\
+} while (0)
+
+TEST_F(cow_race, nobody_sees_what_another_process_wrote)
+{
+	pthread_t family;
+	pid_t presser;
+
+	NEEDS_CHUNKS();
+	presser = fork();
+	if (!presser) {
+		press_on();
+		_exit(0);
+	}
+	ASSERT_EQ(0, pthread_create(&family, NULL, run_family, (void *)1));
+	stress_run(the.stress);
+	pthread_join(family, NULL);
+	waitpid(presser, NULL, 0);
+	EXPECT_EQ(0, atomic_load(&the.stress->failed)) { TH_LOG("%s", the.stress->why); }
+	EXPECT_LT(100, atomic_load(&the.stress->steps));
+	TH_LOG("%lu steps", atomic_load(&the.stress->steps));
+	/* Of all these processes nothing is left. */
+	EXPECT_GE(CHUNKS * the.chunk, get_info().resident_bytes);
+}
+
+/* One number after the other into the first chunk, and then into the last. */
+static void *count_up(void *unused)
+{
+	uint64_t n;
+
+	(void)unused;
+	for (n = 1; !atomic_load(&the.stress->stop); n++) {
+		*word(0, 0) = n;
+		__atomic_thread_fence(__ATOMIC_SEQ_CST);
+		*word(CHUNKS - 1, 2) = n;
+		__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	}
+	return NULL;
+}
+
+static void look_at_a_moment(void)
+{
+	const uint64_t first = *word(0, 0), last = *word(CHUNKS - 1, 2);
+
+	if (first != last && first != last + 1)
+		stress_fail(the.stress, "%llu and %llu were never there at once",
+			    (long long)first, (long long)last);
+	usleep(1000);
+	if (*word(0, 0) != first || *word(CHUNKS - 1, 2) != last)
+		stress_fail(the.stress, "the snapshot of %llu has changed", (long long)first);
+	atomic_fetch_add(&the.stress->steps, 1);
+}
+
+TEST_F(cow_race, child_has_one_moment_of_a_process_at_work)
+{
+	const double end = now() + stress_seconds();
+	pthread_t writer;
+	pid_t child;
+
+	NEEDS_CHUNKS();
+	ASSERT_EQ(0, pthread_create(&writer, NULL, count_up, NULL));
+	while (now() < end && !atomic_load(&the.stress->failed)) {
+		child = fork();
+		if (!child) {
+			look_at_a_moment();
+			_exit(0);
+		}
+		ASSERT_EQ(0, wait_child(child));
+	}
+	atomic_store(&the.stress->stop, true);
+	pthread_join(writer, NULL);
+	EXPECT_EQ(0, atomic_load(&the.stress->failed)) { TH_LOG("%s", the.stress->why); }
+	EXPECT_LT(3, atomic_load(&the.stress->steps));
+	TH_LOG("%lu snapshots", atomic_load(&the.stress->steps));
+}
+
+TEST_HARNESS_MAIN
