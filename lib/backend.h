@@ -84,6 +84,7 @@ struct hph_backend_ops {
 /* The first member of each backend's own structure. */
 struct hph_backend {
 	const struct hph_backend_ops *ops;
+	bool lost_by_fork;	/* a child has none of its memory, instead of a copy */
 };
 
 /* Anonymous memory, on huge pages or on base pages. NULL: no memory for it. */

@@ -25,6 +25,7 @@
 
 #include "backend.h"
 #include "meta.h"
+#include "options.h"
 #include "os.h"
 #include "units.h"
 
@@ -44,8 +45,8 @@ static struct device *to_device(struct hph_backend *backend)
 	return (struct device *)backend;
 }
 
-/* Opens the device, and sees whether it is one that this library can use. */
-static int open_device(struct hph_os_file *file, const char *path)
+/* Opens the device, and sees whether it is one that this library can use, and what it can do. */
+static int open_device(struct hph_os_file *file, const char *path, uint64_t *features)
 {
 	struct hpheap_info info = { .size = sizeof(info) };
 	int error = hph_os_file_open(file, path);
@@ -60,6 +61,7 @@ static int open_device(struct hph_os_file *file, const char *path)
 		error = -EOPNOTSUPP;
 	if (error)
 		hph_os_file_close(file);
+	*features = info.features;
 	return error;
 }
 
@@ -87,13 +89,15 @@ const char *hph_device_shortcoming(int error)
 /* The descriptor may be gone, or belong to somebody else by now. */
 static int find_device(struct device *device)
 {
+	uint64_t features;
+
 	if (device->file.fd >= 0) {
 		if (hph_os_file_valid(&device->file))
 			return 0;
 		atomic_fetch_add(&device->lost, 1);
 		device->file.fd = -1;
 	}
-	return open_device(&device->file, device->path);
+	return open_device(&device->file, device->path, &features);
 }
 
 /* The @turn-th of the nodes in a mask; the mask is left with that one alone. */
@@ -146,7 +150,9 @@ static int create_arena(struct device *device, size_t bytes, const struct hph_pl
 {
 	const struct hph_place local = { .placement = HPHEAP_PLACE_LOCAL };
 	struct hpheap_create create = {
-		.size = sizeof(create), .flags = HPHEAP_CREATE_FORK_NONE,
+		.size = sizeof(create),
+		.flags = device->backend.lost_by_fork ? HPHEAP_CREATE_FORK_NONE :
+							HPHEAP_CREATE_FORK_COW,
 		.bytes = bytes, .chunk_bytes = HPHEAP_HUGE_SIZE,
 	};
 	int error;
@@ -332,13 +338,16 @@ static const struct hph_backend_ops device_ops = {
 int hph_device_open(struct hph_meta *meta, const char *path, struct hph_backend **backend)
 {
 	struct device *device = hph_meta_alloc(meta, sizeof(*device));
+	uint64_t features;
 	int error;
 
 	if (!device)
 		return -ENOMEM;
-	error = open_device(&device->file, path);
+	error = open_device(&device->file, path, &features);
 	if (error)
 		return error;
+	device->backend.lost_by_fork = !hph_environment()->fork_copies ||
+				       !(features & HPHEAP_FEATURE_FORK_COW);
 	device->marks = device->file;
 	device->backend.ops = &device_ops;
 	device->path = path;

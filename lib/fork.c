@@ -2,11 +2,11 @@
 /*
  * A heap after fork(), in the child.
  *
- * Anonymous memory is copied on write by the kernel: the child has all of it.
- * The device's memory could only be shared, and two processes with one heap
- * ruin it silently. So a device arena does not go to the child at all: a touch
- * of what was there is SIGSEGV, the heap itself goes on with new memory. Spans
- * that were lost can be freed.
+ * Anonymous memory is copied on write by the kernel, that of the device by the module: the
+ * child has all of it. Where the module cannot, or the environment says so (HPHEAP_FORK=none),
+ * the device's memory does not go to the child at all, for two processes with one heap would
+ * ruin it silently: a touch of what was there is SIGSEGV, the heap itself goes on with new
+ * memory. Spans that were lost can be freed.
  *
  * Also, of the parent's threads just one is here: what the others had BUSY
  * stays so for ever unless it is picked up.
@@ -50,7 +50,7 @@ static bool needs_addresses(const struct hpheap *heap, const struct hph_unit *un
 	case HPH_UNIT_LOST:
 		return true;
 	case HPH_UNIT_FENCED:
-		return heap->kind == HPHEAP_BACKEND_DEVICE && unit->owner == heap->backend;
+		return heap->backend->lost_by_fork && unit->owner == heap->backend;
 	default:
 		return false;
 	}
@@ -105,12 +105,12 @@ static void forget_free(struct hph_pages *pages)
 		;
 }
 
-static void put_units_right(struct hpheap *heap, bool device)
+static void put_units_right(struct hpheap *heap, bool lost)
 {
 	unsigned int i;
 
 	for_each_unit(heap, end_thinning);
-	if (device) {
+	if (lost) {
 		for (i = 0; i < heap->nr_zones; i++)
 			forget_free(&heap->zones[i].pages);
 		for_each_unit(heap, lose);
@@ -125,17 +125,17 @@ static void put_units_right(struct hpheap *heap, bool device)
  */
 void hph_after_fork(struct hpheap *heap)
 {
-	const bool device = heap->kind == HPHEAP_BACKEND_DEVICE;
+	const bool lost = heap->backend->lost_by_fork;
 	size_t held = 0;
 	unsigned int i;
 
 	hph_caches_after_fork(heap);
-	if (device || atomic_load(&heap->busy_units))
-		put_units_right(heap, device);
+	if (lost || atomic_load(&heap->busy_units))
+		put_units_right(heap, lost);
 	for (i = 0; i < heap->nr_zones; i++) {
 		struct hph_zone *zone = &heap->zones[i];
 
-		if (device) {
+		if (lost) {
 			zone->device_units = 0;
 			zone->fallback_units = zone->pages.memory_units;
 		}

@@ -117,8 +117,16 @@ bool hph_parse_on_off(const char *text, bool *on)
 	return *on || !strcmp(text, "off");
 }
 
+/* "cow" or "none" */
+bool hph_parse_fork(const char *text, bool *copies)
+{
+	*copies = !strcmp(text, "cow");
+	return *copies || !strcmp(text, "none");
+}
+
 static void read_environment(void)
 {
+	const char *fork = secure_getenv("HPHEAP_FORK");
 	const char *scavenge = secure_getenv("HPHEAP_SCAVENGE");
 	const char *backend = secure_getenv("HPHEAP_BACKEND");
 	const char *node = secure_getenv("HPHEAP_NODE");
@@ -137,6 +145,11 @@ static void read_environment(void)
 			   "using no limit", limit);
 	if (efence && !hph_parse_switch(efence, &environment.efence))
 		hph_os_say("HPHEAP_EFENCE=%.64s: not 0 or 1; using 0", efence);
+	environment.fork_copies = true;
+	if (fork && !hph_parse_fork(fork, &environment.fork_copies)) {
+		environment.fork_copies = true;
+		hph_os_say("HPHEAP_FORK=%.64s: not cow or none; using cow", fork);
+	}
 	environment.scavenge = true;
 	hph_policy_parse("", &environment.policy);
 	if (scavenge && !hph_parse_on_off(scavenge, &environment.scavenge)) {
