@@ -371,16 +371,20 @@ static int without_device(void *arg)
 	return stats_of(lost_heap).spans ? 6 : 0;
 }
 
-TEST_F(device, memory_stays_with_the_parent_and_the_childs_heap_goes_on)
+TEST(memory_stays_with_the_parent_where_that_is_wanted_and_the_childs_heap_goes_on)
 {
 	NEED_MEMLOCK();
-	lost_heap = self->heap;
-	lost_span = hpheap_span_alloc(self->heap, 3 * UNIT + PAGE, 0, 0);
+	setenv("HPHEAP_FORK", "none", 1);
+	lost_heap = hpheap_create(NULL);
+	ASSERT_NE(NULL, lost_heap);
+	lost_span = hpheap_span_alloc(lost_heap, 3 * UNIT + PAGE, 0, 0);
 	ASSERT_NE(NULL, lost_span);
 	memset(lost_span, 5, 3 * UNIT + PAGE);
 	EXPECT_EQ(0, in_child(without_device, NULL));
 	EXPECT_EQ(NULL, not_all(lost_span, 3 * UNIT + PAGE, 5));
-	EXPECT_ON_DEVICE();
+	EXPECT_EQ(4 * UNIT, stats_of(lost_heap).device_bytes);
+	EXPECT_SOUND(lost_heap);
+	hpheap_destroy(lost_heap);
 }
 
 static int node_of(const void *addr)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Heaps and fork(). Anonymous memory: parent and child each have their own copy.
- * What a fork does to the device's memory is in device.c and fake_fork.c.
+ * Heaps and fork(): parent and child each have their own copy, of anonymous memory as of the
+ * device's. What happens where a child gets nothing of that is in device.c and fake_fork.c.
  */
 #include "kselftest_harness.h"
 #define TEST_MAY_MOVE
@@ -16,9 +16,17 @@ FIXTURE(fork) {
 	char *span;
 };
 
+FIXTURE_VARIANT(fork) {
+	enum hpheap_backend backend;
+};
+
+FIXTURE_VARIANT_ADD(fork, thp) { .backend = HPHEAP_BACKEND_THP };
+/* The device's memory, where there is a device. */
+FIXTURE_VARIANT_ADD(fork, auto) { .backend = HPHEAP_BACKEND_AUTO };
+
 FIXTURE_SETUP(fork)
 {
-	self->heap = heap_on(HPHEAP_BACKEND_THP);
+	self->heap = heap_on(variant->backend);
 	ASSERT_NE(NULL, self->heap);
 	self->span = hpheap_span_alloc(self->heap, 2 * UNIT, 0, 0);
 	ASSERT_NE(NULL, self->span);
