@@ -26,14 +26,13 @@
 #include <sys/mman.h>
 #include <linux/hpheap.h>
 
+#include "bench.h"
+
 #define REGION	(64UL << 20)
 #define ROUNDS	5
 
 #ifndef MADV_POPULATE_WRITE
 #define MADV_POPULATE_WRITE 23
-#endif
-#ifndef MAP_HUGE_SHIFT
-#define MAP_HUGE_SHIFT 26
 #endif
 
 struct cost {
@@ -44,13 +43,13 @@ struct cost {
 
 static uint64_t clock_overhead = UINT64_MAX;
 
-static void die(const char *what)
+_Noreturn void die(const char *what)
 {
 	fprintf(stderr, "bench: %s: %s\n", what, strerror(errno));
 	exit(1);
 }
 
-static uint64_t now(void)
+uint64_t now(void)
 {
 	struct timespec ts;
 
@@ -58,7 +57,7 @@ static uint64_t now(void)
 	return (uint64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
 }
 
-static uint64_t since(uint64_t begin)
+uint64_t since(uint64_t begin)
 {
 	uint64_t ns = now() - begin;
 
@@ -93,10 +92,10 @@ static void touch_each(char *region, size_t step, struct cost *cost)
 	}
 }
 
-static int open_arena(size_t unit)
+int open_arena(size_t bytes, size_t unit, uint32_t flags)
 {
 	struct hpheap_create arg = {
-		.size = sizeof(arg), .bytes = REGION, .chunk_bytes = unit,
+		.size = sizeof(arg), .bytes = bytes, .chunk_bytes = unit, .flags = flags,
 	};
 	int dev = open("/dev/hpheap", O_RDWR | O_CLOEXEC);
 
@@ -114,7 +113,7 @@ static void unmap(char *region)
 
 static void device(size_t unit, struct cost *cost, int populate, int allocate)
 {
-	int fd = open_arena(unit);
+	int fd = open_arena(REGION, unit, 0);
 	char *region = mmap(NULL, REGION, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	uint64_t begin;
 
@@ -183,9 +182,9 @@ static void device_pool(size_t unit, struct cost *cost)
 }
 
 /* Anonymous memory at a multiple of @align. */
-static char *map_aligned(size_t align)
+char *map_aligned(size_t bytes, size_t align)
 {
-	char *wide = mmap(NULL, REGION + align, PROT_READ | PROT_WRITE,
+	char *wide = mmap(NULL, bytes + align, PROT_READ | PROT_WRITE,
 			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	size_t before;
 
@@ -195,13 +194,13 @@ static char *map_aligned(size_t align)
 	if (before)
 		munmap(wide, before);
 	if (before < align)
-		munmap(wide + before + REGION, align - before);
+		munmap(wide + before + bytes, align - before);
 	return wide + before;
 }
 
 static void thp(size_t unit, struct cost *cost)
 {
-	char *region = map_aligned(unit);
+	char *region = map_aligned(REGION, unit);
 
 	if (madvise(region, REGION, MADV_HUGEPAGE))
 		die("MADV_HUGEPAGE");
@@ -211,7 +210,7 @@ static void thp(size_t unit, struct cost *cost)
 
 static void base(size_t unit, struct cost *cost)
 {
-	char *region = map_aligned(unit);
+	char *region = map_aligned(REGION, unit);
 
 	if (madvise(region, REGION, MADV_NOHUGEPAGE))
 		die("MADV_NOHUGEPAGE");
@@ -232,7 +231,7 @@ static void hugetlb(size_t unit, struct cost *cost)
 	unmap(region);
 }
 
-static int resize_hugetlb_pool(size_t unit, unsigned long pages)
+int resize_hugetlb_pool(size_t unit, unsigned long pages)
 {
 	char path[128];
 	unsigned long got = 0;
@@ -301,6 +300,7 @@ int main(void)
 		run_device(info.default_chunk_bytes);
 	run("thp", thp, info.pmd_bytes);
 	run("base", base, info.pmd_bytes);
+	measure_forks(info.pmd_bytes, info.default_chunk_bytes);
 	/* Last: it changes what the page allocator has ready for the others. */
 	run("device-pool", device_pool, info.pmd_bytes);
 	if (info.default_chunk_bytes != info.pmd_bytes)
