@@ -308,11 +308,25 @@ static int ring_do(struct ring *ring, const struct io_uring_sqe *sqe)
 	return result;
 }
 
+/* Why a buffer cannot be registered; NULL: it is. */
+static const char *register_buffer(const struct ring *ring, void *start, size_t bytes)
+{
+	struct iovec iov = { start, bytes };
+
+	if (!syscall(__NR_io_uring_register, ring->fd, IORING_REGISTER_BUFFERS, &iov, 1))
+		return NULL;
+	if (errno == ENOMEM)
+		return "RLIMIT_MEMLOCK does not allow to register a chunk";
+	if (errno == EOPNOTSUPP)
+		return "this kernel's io_uring takes no buffers of file mappings";
+	abort();
+}
+
 TEST_F(pins, an_io_uring_buffer_stays_valid_when_the_arena_is_gone)
 {
-	struct ring ring;
-	struct iovec iov;
 	struct io_uring_sqe sqe = { .opcode = IORING_OP_WRITE_FIXED };
+	const char *missing;
+	struct ring ring;
 	int err;
 
 	NEEDS_ARENA();
@@ -320,14 +334,9 @@ TEST_F(pins, an_io_uring_buffer_stays_valid_when_the_arena_is_gone)
 	if (err)
 		SKIP(return, "io_uring: %s", strerror(-err));
 	memset(self->p, 0x11, self->chunk);
-	iov = (struct iovec){ self->p, self->chunk };
-	if (syscall(__NR_io_uring_register, ring.fd, IORING_REGISTER_BUFFERS, &iov, 1)) {
-		err = errno;
-		if (err == ENOMEM)
-			SKIP(return, "RLIMIT_MEMLOCK does not allow to register a chunk");
-		ASSERT_EQ(EOPNOTSUPP, err);
-		SKIP(return, "this kernel's io_uring takes no buffers of file mappings");
-	}
+	missing = register_buffer(&ring, self->p, self->chunk);
+	if (missing)
+		SKIP(return, "%s", missing);
 	sqe.fd = self->pipe[1];
 	sqe.addr = (uintptr_t)self->p + 5 * self->page;
 	sqe.len = self->page;
@@ -339,6 +348,58 @@ TEST_F(pins, an_io_uring_buffer_stays_valid_when_the_arena_is_gone)
 	destroy_arena(&self->p, &self->fd, 16 * self->chunk);
 	EXPECT_EQ(self->page, ring_do(&ring, &sqe));
 	EXPECT_TRUE(pipe_holds(self->pipe[0], 0x11, self->page));
+}
+
+struct pinned {
+	char *p;
+	size_t chunk;
+};
+
+static int has_a_copy(void *arg)
+{
+	const struct pinned *pinned = arg;
+
+	if (not_all(pinned->p, 2 * pinned->chunk, 0x11))
+		return 1;
+	memset(pinned->p, 0x33, pinned->chunk);
+	return 0;
+}
+
+/* Of an arena that is copied on write: what the kernel reads into it must not be seen elsewhere. */
+TEST_F(pins, an_io_uring_buffer_stays_with_its_process_over_a_fork)
+{
+	struct io_uring_sqe sqe = { .opcode = IORING_OP_READ_FIXED };
+	struct pinned pinned = { .chunk = self->chunk };
+	long long allocated;
+	const char *missing;
+	uint64_t before;
+	struct ring ring;
+	int fd, err;
+
+	NEEDS_ARENA();
+	err = ring_open(&ring);
+	if (err)
+		SKIP(return, "io_uring: %s", strerror(-err));
+	NEW_ARENA(fd, 2 * self->chunk, self->chunk, HPHEAP_CREATE_FORK_COW);
+	MAP_ARENA(pinned.p, fd, 2 * self->chunk);
+	memset(pinned.p, 0x11, 2 * self->chunk);
+	missing = register_buffer(&ring, pinned.p, self->chunk);
+	if (missing)
+		SKIP(return, "%s", missing);
+	before = frame(pinned.p);
+	allocated = counter("chunks_allocated");
+	EXPECT_EQ(0, in_child(has_a_copy, &pinned));
+	EXPECT_EQ(1, counter("chunks_allocated") - allocated);
+	ASSERT_EQ(5, write(self->pipe[1], "hello", 5));
+	sqe.fd = self->pipe[0];
+	sqe.addr = (uintptr_t)pinned.p;
+	sqe.len = 5;
+	EXPECT_EQ(5, ring_do(&ring, &sqe));
+	EXPECT_EQ(0, memcmp(pinned.p, "hello", 5));
+	pinned.p[5] = 1;
+	EXPECT_EQ(before, frame(pinned.p));
+	munmap(pinned.p, 2 * self->chunk);
+	close(fd);
 }
 
 TEST_F(pins, io_uring_reads_into_the_arena)
