@@ -271,8 +271,8 @@ static void arena_show_fdinfo(struct seq_file *seq, struct file *file)
 		[HPHEAP_POLICY_PREFERRED] = "preferred",
 		[HPHEAP_POLICY_INTERLEAVE] = "interleave",
 	};
-	const struct hpheap_arena *arena = file->private_data;
-	const struct hpheap_view *view = arena->own;
+	struct hpheap_arena *arena = file->private_data;
+	struct hpheap_view *view = hpheap_view_find(arena, current->mm);
 	unsigned int shift = hpheap_arena_chunk_shift(arena);
 	unsigned long chunks;
 	unsigned int node;
@@ -283,9 +283,15 @@ static void arena_show_fdinfo(struct seq_file *seq, struct file *file)
 	seq_printf(seq, "hpheap_policy:\t%s\n", policies[arena->supply.place.policy]);
 	seq_printf(seq, "hpheap_nodes:\t%*pbl\n", nodemask_pr_args(&arena->supply.place.nodes));
 	seq_printf(seq, "hpheap_flags:\t%s%s%s\n",
-		   arena->flags & HPHEAP_CREATE_FORK_NONE ? "fork-none" : "fork-share",
+		   arena->flags & HPHEAP_CREATE_FORK_NONE ? "fork-none" :
+		   arena->flags & HPHEAP_CREATE_FORK_COW ? "fork-cow" : "fork-share",
 		   arena->flags & HPHEAP_CREATE_CONTIG ? ",contig" : "",
 		   arena->flags & HPHEAP_CREATE_STRICT_NODE ? ",strict-node" : "");
+	/* Of the reader's, if he has any. */
+	if (!view) {
+		view = arena->own;
+		refcount_inc(&view->users);
+	}
 	seq_printf(seq, "hpheap_resident:\t%llu\n", (u64)READ_ONCE(view->resident) << shift);
 	seq_printf(seq, "hpheap_purgeable:\t%llu\n",
 		   (u64)atomic_long_read(&view->purgeable) << shift);
@@ -294,6 +300,7 @@ static void arena_show_fdinfo(struct seq_file *seq, struct file *file)
 		if (chunks)
 			seq_printf(seq, "hpheap_node%u:\t%llu\n", node, (u64)chunks << shift);
 	}
+	hpheap_view_put(view);
 }
 
 static int arena_release(struct inode *inode, struct file *file)

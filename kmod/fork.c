@@ -142,6 +142,7 @@ struct hpheap_view *hpheap_fork(struct hpheap_view *view, struct vm_area_struct 
 	if (!child)
 		return NULL;
 	child->armed = true;
+	child->lost = view->lost;
 	arm_all(view, armed);
 	close_mappings(view, vma->vm_file->f_mapping);
 	for (index = hpheap_view_next(view, 0, true); index < view->nr_chunks;
