@@ -150,13 +150,15 @@ static vm_fault_t arena_fault(struct vm_fault *vmf)
 	return result;
 }
 
-/* Somebody wants to write to what was mapped to be read. */
+/*
+ * Somebody wants to write to what was mapped to be read. Core mm does not say here whether
+ * that is a touch: whoever asks is not called again (see fault_error()).
+ */
 static vm_fault_t arena_page_mkwrite(struct vm_fault *vmf)
 {
 	struct hpheap_view *view = vmf->vma->vm_private_data;
 	struct folio *folio = page_folio(vmf->page);
 	unsigned long index = folio->index >> view->arena->supply.order;
-	vm_fault_t result = VM_FAULT_NOPAGE;
 
 	folio_lock(folio);
 	if (hpheap_view_holds(view, index, folio) && !hpheap_chunk_is_shared(folio))
@@ -164,10 +166,10 @@ static vm_fault_t arena_page_mkwrite(struct vm_fault *vmf)
 	folio_unlock(folio);
 	folio = hpheap_fork_copy(view, index, vmf->vma->vm_file->f_mapping);
 	if (IS_ERR(folio))
-		result = fault_error(vmf, PTR_ERR(folio));
-	else if (folio)
+		return VM_FAULT_SIGBUS;
+	if (folio)
 		folio_put(folio);
-	return result;
+	return VM_FAULT_NOPAGE;
 }
 
 static void arena_open(struct vm_area_struct *vma);
