@@ -12,8 +12,8 @@
  * library writes to stderr only for a wrong value in its environment, and
  * aborts only on a broken invariant of its own or heap corruption.
  *
- * After fork() both processes have a heap that works. The device's memory stays
- * with the parent: there a touch in the child is SIGSEGV, never shared.
+ * After fork() both processes have a heap that works, and what was in it: their memory is
+ * copied on write, that of the device in whole chunks. See enum hpheap_fork.
  */
 #ifndef HPHEAP_H
 #define HPHEAP_H
@@ -55,6 +55,15 @@ enum hpheap_placement {
 	HPHEAP_PLACE_NODE,	 /* hpheap_options.node, others when it is full */
 };
 
+/* What a child of fork() has of a heap's memory on the device; other memory is always copied. */
+enum hpheap_fork {
+	HPHEAP_FORK_AUTO,	/* as HPHEAP_FORK in the environment says, else COW */
+	HPHEAP_FORK_COW,	/* a copy, made chunk by chunk where one of them writes; where the */
+				/* module cannot: NONE */
+	HPHEAP_FORK_SHARE,	/* the same memory: see hpheap_options.fork */
+	HPHEAP_FORK_NONE,	/* nothing: a touch there is SIGSEGV */
+};
+
 /*
  * hpheap_options.flags: a freed span becomes inaccessible, and its addresses are
  * never used again, so that a use after free faults at once. To find such errors:
@@ -72,6 +81,10 @@ enum hpheap_placement {
  * @flags: 0 or HPHEAP_EFENCE, which HPHEAP_EFENCE=1 in the environment also sets
  * @limit_bytes: most bytes of memory the heap may hold, 0 = no limit
  * @device: path of the device, NULL = HPHEAP_DEVICE or /dev/hpheap
+ * @fork: enum hpheap_fork. With SHARE the heap is on the device whole, and spans that are
+ *        there at fork() are the parent's: both processes see what either writes there. What
+ *        the child frees of them it just forgets; what it allocates since is its own
+ * @padding: 0
  */
 struct hpheap_options {
 	size_t size;
@@ -81,6 +94,8 @@ struct hpheap_options {
 	uint32_t flags;
 	uint64_t limit_bytes;
 	const char *device;
+	uint32_t fork;
+	uint32_t padding;
 };
 
 /* hpheap_span_alloc() flags */
@@ -135,6 +150,7 @@ struct hpheap_stats {
  * hpheap_destroy().
  *
  * Returns the heap, or NULL with errno: EINVAL a bad option; ENOMEM; with
+ * HPHEAP_FORK_SHARE, EOPNOTSUPP the backend is to be another than the device; with that or
  * HPHEAP_BACKEND_DEVICE also what open() of the device said, ENODEV where it
  * is no hpheap device, EPROTO where its ABI is another one, EOPNOTSUPP where it
  * has no chunks of the size of a huge unit.
@@ -314,7 +330,7 @@ enum hpheap_region_kind {
 	HPHEAP_REGION_FREE,	/* memory without a span; with the cached, free_bytes */
 	HPHEAP_REGION_EMPTY,	/* addresses without memory; away_bytes are among them */
 	HPHEAP_REGION_FENCED,	/* freed and never used again, counted in fenced_bytes */
-	HPHEAP_REGION_LOST,	/* of a live span; its memory stayed with the parent at fork() */
+	HPHEAP_REGION_LOST,	/* of a live span; its memory is the parent's since fork() */
 };
 
 /**

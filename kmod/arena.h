@@ -2,6 +2,7 @@
 #ifndef HPHEAP_ARENA_H
 #define HPHEAP_ARENA_H
 
+#include <linux/atomic.h>
 #include <linux/list.h>
 #include <linux/mutex.h>
 #include <linux/types.h>
@@ -21,6 +22,7 @@ struct hpheap_arena {
 	struct hpheap_view *own; /* that of the process that made it */
 	struct mutex views_lock;
 	struct list_head views;	/* of FORK_COW: one for each process */
+	atomic_long_t mappings;	/* armed ones, of all of them: see fork.c */
 };
 
 static inline unsigned int hpheap_arena_chunk_shift(const struct hpheap_arena *arena)

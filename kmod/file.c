@@ -27,6 +27,7 @@
 #include "arena.h"
 #include "arg.h"
 #include "compat.h"
+#include "fork.h"
 #include "map.h"
 #include "purge.h"
 #include "view.h"
@@ -303,6 +304,12 @@ static void arena_show_fdinfo(struct seq_file *seq, struct file *file)
 	hpheap_view_put(view);
 }
 
+static int arena_flush(struct file *file, fl_owner_t id)
+{
+	hpheap_fork_flush(file->private_data, file);
+	return 0;
+}
+
 static int arena_release(struct inode *inode, struct file *file)
 {
 	hpheap_arena_free(file->private_data);
@@ -317,6 +324,7 @@ static const struct file_operations arena_fops = {
 	.compat_ioctl = compat_ptr_ioctl,
 	.mmap = hpheap_map,
 	.get_unmapped_area = hpheap_map_find,
+	.flush = arena_flush,
 	.release = arena_release,
 	.fsync = noop_fsync,
 	.fallocate = arena_fallocate,

@@ -35,6 +35,29 @@
 #include "view.h"
 
 /**
+ * hpheap_fork_place() - take note of where a view is mapped
+ * @view: that of one process
+ * @vma: a mapping of it that is being made; its mm's lock is held to be written
+ */
+void hpheap_fork_place(struct hpheap_view *view, const struct vm_area_struct *vma)
+{
+	unsigned long origin = vma->vm_start - (vma->vm_pgoff << PAGE_SHIFT);
+
+	if (!view->placed)
+		view->origin = origin;
+	else if (view->origin != origin)
+		view->scattered = true;
+	view->placed = true;
+}
+
+/* F3 */
+static void count_mapping(struct hpheap_view *view)
+{
+	refcount_inc(&view->users);
+	atomic_long_inc(&view->arena->mappings);
+}
+
+/**
  * hpheap_fork_arm() - let a mapping be one of a view with shared chunks
  * @vma: its mm's lock is held to be written, or nobody else knows it yet
  * @armed: operations with which it does that
@@ -46,7 +69,7 @@ void hpheap_fork_arm(struct vm_area_struct *vma, const struct vm_operations_stru
 	/* What mappings with page_mkwrite have: writing asks first. */
 	vma->vm_page_prot = vm_get_page_prot(vma->vm_flags & ~VM_SHARED);
 	vma->vm_ops = armed;
-	refcount_inc(&view->users);
+	count_mapping(view);
 }
 
 /* All mappings of the forking process. */
@@ -143,6 +166,9 @@ struct hpheap_view *hpheap_fork(struct hpheap_view *view, struct vm_area_struct 
 		return NULL;
 	child->armed = true;
 	child->lost = view->lost;
+	child->placed = view->placed;
+	child->origin = view->origin;
+	child->scattered = view->scattered;
 	arm_all(view, armed);
 	close_mappings(view, vma->vm_file->f_mapping);
 	for (index = hpheap_view_next(view, 0, true); index < view->nr_chunks;
@@ -156,10 +182,28 @@ struct hpheap_view *hpheap_fork(struct hpheap_view *view, struct vm_area_struct 
 	return child;
 }
 
+/*
+ * Has a view no mapping of a chunk, which is locked, so that none comes? Core mm takes a
+ * PMD away before it asks for what is to be written. Then other processes are left alone:
+ * what is taken away by the file's offset is taken from them, too, to come again when they
+ * touch it.
+ */
+static bool is_unmapped(const struct hpheap_view *view, const struct vm_fault *vmf,
+			struct folio *chunk)
+{
+	struct vm_area_struct *vma = vmf->vma;
+
+	return !view->scattered && folio_size(chunk) == hpheap_chunk_pmd_bytes() &&
+	       chunk->index >= vma->vm_pgoff &&
+	       chunk->index + folio_nr_pages(chunk) <= vma->vm_pgoff + vma_pages(vma) &&
+	       pmd_none(*vmf->pmd);
+}
+
 /* The copy takes the place of the chunk, which loses its mappings in this view. */
 static bool replace(struct hpheap_view *view, unsigned long index, struct folio *old,
-		    struct folio *copy, struct address_space *mapping)
+		    struct folio *copy, const struct vm_fault *vmf)
 {
+	struct address_space *mapping = vmf->vma->vm_file->f_mapping;
 	unsigned int shift = hpheap_arena_chunk_shift(view->arena);
 	bool replaced;
 
@@ -167,7 +211,9 @@ static bool replace(struct hpheap_view *view, unsigned long index, struct folio 
 	replaced = hpheap_view_holds(view, index, old) && hpheap_chunk_unshare(old);
 	if (replaced) {
 		hpheap_view_replace(view, index, old, copy);
-		unmap_mapping_range(mapping, (loff_t)index << shift, 1LL << shift, 1);
+		if (!is_unmapped(view, vmf, old))
+			unmap_mapping_range(mapping, (loff_t)index << shift,
+					    1LL << shift, 1);
 	}
 	folio_unlock(old);
 	return replaced;
@@ -177,13 +223,13 @@ static bool replace(struct hpheap_view *view, unsigned long index, struct folio 
  * hpheap_fork_copy() - the chunk of a slot, alone: a copy, if it is shared
  * @view: the view
  * @index: of the slot, which is filled
- * @mapping: of the file
+ * @vmf: the fault in which somebody wants to write there
  *
  * Return: the chunk with a reference of the caller's own, not locked; NULL: the slot
  * is empty now; -ENOMEM, -EHWPOISON, -EINTR killed.
  */
 struct folio *hpheap_fork_copy(struct hpheap_view *view, unsigned long index,
-			       struct address_space *mapping)
+			       const struct vm_fault *vmf)
 {
 	struct mutex *fill = &view->fill[index % HPHEAP_FILL_LOCKS];
 	struct folio *old, *copy;
@@ -202,7 +248,7 @@ struct folio *hpheap_fork_copy(struct hpheap_view *view, unsigned long index,
 			copy = old;
 		else
 			folio_put(old);
-	} else if (replace(view, index, old, copy, mapping)) {
+	} else if (replace(view, index, old, copy, vmf)) {
 		folio_get(copy);
 		folio_put(old);		/* the slot's */
 		folio_put(old);
@@ -214,14 +260,40 @@ struct folio *hpheap_fork_copy(struct hpheap_view *view, unsigned long index,
 	return copy;
 }
 
-/*
- * A mapping of a view goes. The first view stays as long as the arena's file; but when its
- * process has ended, nobody can reach what is in it.
- */
-void hpheap_fork_close(struct hpheap_view *view)
+/* Has no process a descriptor of the file? @others: what else has references to it. */
+static bool has_no_descriptor(const struct hpheap_arena *arena, struct file *file, long others)
 {
-	if (view == view->arena->own && !atomic_read(&view->mm->mm_users) &&
-	    refcount_read(&view->users) == 2)
+	return file_count(file) == atomic_long_read(&arena->mappings) + others;
+}
+
+/**
+ * hpheap_fork_unmap() - a mapping of a view goes
+ * @vma: an armed one
+ *
+ * The first view stays as long as the arena, which others may have. But when its process
+ * has ended, or has neither a mapping nor a descriptor, nobody can reach what is in it.
+ */
+void hpheap_fork_unmap(struct vm_area_struct *vma)
+{
+	struct hpheap_view *view = vma->vm_private_data;
+	struct hpheap_arena *arena = view->arena;
+
+	if (view == arena->own && refcount_read(&view->users) == 2 &&
+	    (!atomic_read(&view->mm->mm_users) || has_no_descriptor(arena, vma->vm_file, 0)))
 		hpheap_view_clear(view);
+	atomic_long_dec(&arena->mappings);
 	hpheap_view_put(view);
+}
+
+/**
+ * hpheap_fork_flush() - somebody closes a descriptor
+ * @arena: the arena
+ * @file: its file, which still counts the descriptor
+ */
+void hpheap_fork_flush(struct hpheap_arena *arena, struct file *file)
+{
+	struct hpheap_view *own = arena->own;
+
+	if (own->armed && refcount_read(&own->users) == 1 && has_no_descriptor(arena, file, 1))
+		hpheap_view_clear(own);
 }

@@ -94,7 +94,7 @@ static struct folio *chunk_for(struct hpheap_view *view, unsigned long index,
 	    !hpheap_chunk_is_shared(folio))
 		return folio;
 	folio_put(folio);
-	return hpheap_fork_copy(view, index, vmf->vma->vm_file->f_mapping);
+	return hpheap_fork_copy(view, index, vmf);
 }
 
 static vm_fault_t fault_in(struct hpheap_view *view, struct vm_fault *vmf)
@@ -164,7 +164,7 @@ static vm_fault_t arena_page_mkwrite(struct vm_fault *vmf)
 	if (hpheap_view_holds(view, index, folio) && !hpheap_chunk_is_shared(folio))
 		return VM_FAULT_LOCKED;
 	folio_unlock(folio);
-	folio = hpheap_fork_copy(view, index, vmf->vma->vm_file->f_mapping);
+	folio = hpheap_fork_copy(view, index, vmf);
 	if (IS_ERR(folio))
 		return VM_FAULT_SIGBUS;
 	if (folio)
@@ -176,10 +176,8 @@ static void arena_open(struct vm_area_struct *vma);
 
 static void arena_close(struct vm_area_struct *vma)
 {
-	struct hpheap_view *view = vma->vm_private_data;
-
-	if (view)
-		hpheap_fork_close(view);
+	if (vma->vm_private_data)
+		hpheap_fork_unmap(vma);
 }
 
 #ifdef CONFIG_NUMA
@@ -225,11 +223,12 @@ static void arena_open(struct vm_area_struct *vma)
 {
 	struct hpheap_view *view = vma->vm_private_data, *child;
 
-	if (!view || (view->mm == vma->vm_mm && !view->armed) ||
-	    !(view->arena->flags & HPHEAP_CREATE_FORK_COW))
+	if (!view || !(view->arena->flags & HPHEAP_CREATE_FORK_COW))
 		return;
 	if (view->mm == vma->vm_mm) {
-		refcount_inc(&view->users);
+		hpheap_fork_place(view, vma);
+		if (view->armed)
+			hpheap_fork_arm(vma, &armed_vm_ops);
 		return;
 	}
 	child = hpheap_fork(view, vma, &armed_vm_ops);
@@ -280,6 +279,7 @@ int hpheap_map(struct file *file, struct vm_area_struct *vma)
 	if (!view)
 		return -EPERM;
 	vma->vm_private_data = view;
+	hpheap_fork_place(view, vma);
 	if (view->armed)
 		hpheap_fork_arm(vma, &armed_vm_ops);
 	hpheap_view_put(view);

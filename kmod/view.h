@@ -42,6 +42,9 @@ struct hpheap_view {
 	refcount_t users;	/* mappings of fork.c, calls, and of the first one the arena */
 	bool armed;		/* chunks may be shared: see fork.c; under mm's lock */
 	bool lost;		/* not all of it could be had: no touch is answered */
+	bool placed;		/* it was mapped: */
+	unsigned long origin;	/* where the file would begin then; under mm's lock */
+	bool scattered;		/* mappings differ in that: a chunk may be in more than one */
 
 	spinlock_t lock;	/* slots, resident, node_chunks */
 	struct folio **slots;

@@ -2,6 +2,7 @@
 #ifndef HPH_BACKEND_H
 #define HPH_BACKEND_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -84,8 +85,15 @@ struct hph_backend_ops {
 /* The first member of each backend's own structure. */
 struct hph_backend {
 	const struct hph_backend_ops *ops;
-	bool lost_by_fork;	/* a child has none of its memory, instead of a copy */
+	enum hpheap_fork fork;	/* what a child has of its memory; AUTO: a copy */
+	_Atomic bool forked;	/* somewhere before this process, or by it */
 };
+
+/* Is it the parent's after fork(), whether a child sees it or not? */
+static inline bool hph_backend_stays(const struct hph_backend *backend)
+{
+	return backend->fork == HPHEAP_FORK_NONE || backend->fork == HPHEAP_FORK_SHARE;
+}
 
 /* Anonymous memory, on huge pages or on base pages. NULL: no memory for it. */
 struct hph_backend *hph_anon_open(struct hph_meta *meta, bool huge);
@@ -98,8 +106,9 @@ bool hph_anon_is_free(struct hph_backend *backend, uintptr_t addr, size_t bytes)
 void hph_anon_unreserve(struct hph_backend *backend, uintptr_t addr, size_t bytes);
 int hph_anon_detach(struct hph_backend *backend, uintptr_t addr, size_t bytes);
 
-/* /dev/hpheap. Units of it are not there in a child after fork(). */
-int hph_device_open(struct hph_meta *meta, const char *path, struct hph_backend **backend);
+/* /dev/hpheap. */
+int hph_device_open(struct hph_meta *meta, const char *path, enum hpheap_fork fork,
+		    struct hph_backend **backend);
 const char *hph_device_shortcoming(int error);
 
 #endif /* HPH_BACKEND_H */

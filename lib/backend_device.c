@@ -25,7 +25,6 @@
 
 #include "backend.h"
 #include "meta.h"
-#include "options.h"
 #include "os.h"
 #include "units.h"
 
@@ -144,6 +143,12 @@ static void set_placement(struct device *device, struct hpheap_create *create,
 	memcpy(create->nodemask, mask, sizeof(mask));
 }
 
+static const uint32_t flags_of_fork[] = {
+	[HPHEAP_FORK_COW] = HPHEAP_CREATE_FORK_COW,
+	[HPHEAP_FORK_SHARE] = HPHEAP_CREATE_FORK_SHARE,
+	[HPHEAP_FORK_NONE] = HPHEAP_CREATE_FORK_NONE,
+};
+
 /* Makes an arena; a placement that the module refuses is given up, and told. */
 static int create_arena(struct device *device, size_t bytes, const struct hph_place *place,
 			struct hph_os_file *arena)
@@ -151,8 +156,7 @@ static int create_arena(struct device *device, size_t bytes, const struct hph_pl
 	const struct hph_place local = { .placement = HPHEAP_PLACE_LOCAL };
 	struct hpheap_create create = {
 		.size = sizeof(create),
-		.flags = device->backend.lost_by_fork ? HPHEAP_CREATE_FORK_NONE :
-							HPHEAP_CREATE_FORK_COW,
+		.flags = flags_of_fork[device->backend.fork],
 		.bytes = bytes, .chunk_bytes = HPHEAP_HUGE_SIZE,
 	};
 	int error;
@@ -231,6 +235,17 @@ static int device_attach(struct hph_backend *backend, uintptr_t addr, size_t byt
 	return 0;
 }
 
+/*
+ * Memory that is away is closed: who touches it is found out. Each time may split a mapping in
+ * three; Linux joins them again, but not those of an arena that was copied at fork(), and
+ * a process may have some 65,000. So then it stays open.
+ */
+static void close_unit(struct hph_backend *backend, uintptr_t addr)
+{
+	if (!backend->forked || backend->fork != HPHEAP_FORK_COW)
+		hph_os_close_down(addr, HPHEAP_HUGE_SIZE);
+}
+
 static int device_commit(struct hph_backend *backend, uintptr_t addr)
 {
 	int error = hph_os_open_up(addr, HPHEAP_HUGE_SIZE);
@@ -240,7 +255,7 @@ static int device_commit(struct hph_backend *backend, uintptr_t addr)
 		return error;
 	error = hph_os_populate(addr, HPHEAP_HUGE_SIZE);
 	if (error)
-		hph_os_close_down(addr, HPHEAP_HUGE_SIZE);
+		close_unit(backend, addr);
 	return error;
 }
 
@@ -279,9 +294,9 @@ static int device_release(struct hph_backend *backend, uintptr_t addr, bool *det
 	if (error == -EACCES) {
 		hph_os_open_up(addr, HPHEAP_HUGE_SIZE);
 		error = hph_os_remove(addr, HPHEAP_HUGE_SIZE);
-		hph_os_close_down(addr, HPHEAP_HUGE_SIZE);
+		close_unit(backend, addr);
 	} else if (!error) {
-		hph_os_close_down(addr, HPHEAP_HUGE_SIZE);
+		close_unit(backend, addr);
 	}
 	if (error)
 		return error;
@@ -298,7 +313,7 @@ static int device_purge(struct hph_backend *backend, uintptr_t addr)
 	const int marked = mark(to_device(backend), addr, 0);
 
 	if (marked >= 0)
-		hph_os_close_down(addr, HPHEAP_HUGE_SIZE);
+		close_unit(backend, addr);
 	return marked < 0 ? marked : 0;
 }
 
@@ -335,7 +350,8 @@ static const struct hph_backend_ops device_ops = {
 };
 
 /* @path stays the caller's and has to stay valid. */
-int hph_device_open(struct hph_meta *meta, const char *path, struct hph_backend **backend)
+int hph_device_open(struct hph_meta *meta, const char *path, enum hpheap_fork fork,
+		    struct hph_backend **backend)
 {
 	struct device *device = hph_meta_alloc(meta, sizeof(*device));
 	uint64_t features;
@@ -346,8 +362,9 @@ int hph_device_open(struct hph_meta *meta, const char *path, struct hph_backend 
 	error = open_device(&device->file, path, &features);
 	if (error)
 		return error;
-	device->backend.lost_by_fork = !hph_environment()->fork_copies ||
-				       !(features & HPHEAP_FEATURE_FORK_COW);
+	device->backend.fork = fork;
+	if (fork == HPHEAP_FORK_COW && !(features & HPHEAP_FEATURE_FORK_COW))
+		device->backend.fork = HPHEAP_FORK_NONE;
 	device->marks = device->file;
 	device->backend.ops = &device_ops;
 	device->path = path;

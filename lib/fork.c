@@ -3,10 +3,10 @@
  * A heap after fork(), in the child.
  *
  * Anonymous memory is copied on write by the kernel, that of the device by the module: the
- * child has all of it. Where the module cannot, or the environment says so (HPHEAP_FORK=none),
- * the device's memory does not go to the child at all, for two processes with one heap would
- * ruin it silently: a touch of what was there is SIGSEGV, the heap itself goes on with new
- * memory. Spans that were lost can be freed.
+ * child has all of it. Where the module cannot, or that is not wanted, the device's memory is
+ * the parent's alone, for two processes with one heap would ruin it silently: what has
+ * no span is forgotten, and the heap goes on with new memory. A span can be touched where it is
+ * shared on purpose, else that is SIGSEGV. It can be freed, which gives nobody its memory.
  *
  * Also, of the parent's threads just one is here: what the others had BUSY
  * stays so for ever unless it is picked up.
@@ -36,21 +36,27 @@ static struct hph_pages *pages_of(const struct hpheap *heap, const struct hph_un
 	return &heap->zones[hph_unit_zone(unit)].pages;
 }
 
+/* Where the parent's memory is in its place, its addresses are never used again. */
 static void lose(struct hpheap *heap, struct hph_unit *unit)
 {
-	if (hph_unit_state(unit) == HPH_UNIT_USED && unit->owner == heap->backend)
-		hph_pages_lose(pages_of(heap, unit), unit);
+	if (hph_unit_state(unit) != HPH_UNIT_USED || unit->owner != heap->backend)
+		return;
+	hph_pages_lose(pages_of(heap, unit), unit);
+	unit->gone |= heap->backend->fork == HPHEAP_FORK_SHARE;
 }
 
 /* Is it attached to what did not come along, or was another thread at work on it? */
 static bool needs_addresses(const struct hpheap *heap, const struct hph_unit *unit)
 {
+	const bool absent = heap->backend->fork == HPHEAP_FORK_NONE;
+
 	switch (hph_unit_state(unit)) {
 	case HPH_UNIT_BUSY:
-	case HPH_UNIT_LOST:
 		return true;
+	case HPH_UNIT_LOST:
+		return absent;
 	case HPH_UNIT_FENCED:
-		return heap->backend->lost_by_fork && unit->owner == heap->backend;
+		return absent && unit->owner == heap->backend;
 	default:
 		return false;
 	}
@@ -125,7 +131,7 @@ static void put_units_right(struct hpheap *heap, bool lost)
  */
 void hph_after_fork(struct hpheap *heap)
 {
-	const bool lost = heap->backend->lost_by_fork;
+	const bool lost = hph_backend_stays(heap->backend);
 	size_t held = 0;
 	unsigned int i;
 

@@ -63,8 +63,10 @@ static void before_fork(void)
 
 	pthread_mutex_lock(&registry_lock);
 	hph_scavenger_before_fork();
-	for (heap = registry; heap; heap = heap->next)
+	for (heap = registry; heap; heap = heap->next) {
 		hph_heap_stop(heap);
+		heap->backend->forked = true;
+	}
 }
 
 static void unlock_all(bool in_child)
@@ -122,6 +124,7 @@ static int check_options(const struct hpheap_options *options)
 	if ((options->size && options->size != sizeof(*options)) ||
 	    options->flags & ~HPHEAP_EFENCE ||
 	    options->backend > HPHEAP_BACKEND_SMALL ||
+	    options->fork > HPHEAP_FORK_NONE || options->padding ||
 	    options->placement > HPHEAP_PLACE_NODE)
 		return -EINVAL;
 	if (options->placement == HPHEAP_PLACE_NODE && !hph_numa_node_valid(options->node))
@@ -157,15 +160,18 @@ static int use_anonymous(struct hpheap *heap, bool huge, const char *why, const 
 	return 0;
 }
 
-static int use_device(struct hpheap *heap, const char *path)
+/* Anonymous memory cannot be shared: where the device's is, nothing else will do. */
+static int use_device(struct hpheap *heap, const char *path, enum hpheap_fork fork)
 {
 	int error;
 
 	/* First: what is opened after it needs no undoing. */
-	heap->fallback = hph_anon_open(&heap->meta, true);
-	if (!heap->fallback)
-		return -ENOMEM;
-	error = hph_device_open(&heap->meta, path, &heap->backend);
+	if (fork != HPHEAP_FORK_SHARE) {
+		heap->fallback = hph_anon_open(&heap->meta, true);
+		if (!heap->fallback)
+			return -ENOMEM;
+	}
+	error = hph_device_open(&heap->meta, path, fork, &heap->backend);
 	if (error) {
 		heap->fallback = NULL;
 		return error;
@@ -175,7 +181,7 @@ static int use_device(struct hpheap *heap, const char *path)
 	return 0;
 }
 
-static int choose_backend(struct hpheap *heap, const char *path)
+static int choose_backend(struct hpheap *heap, const char *path, enum hpheap_fork fork)
 {
 	int error;
 
@@ -185,9 +191,9 @@ static int choose_backend(struct hpheap *heap, const char *path)
 	case HPHEAP_BACKEND_THP:
 		return use_anonymous(heap, true, "transparent huge pages were asked for", NULL);
 	case HPHEAP_BACKEND_DEVICE:
-		return use_device(heap, path);
+		return use_device(heap, path, fork);
 	default:
-		error = use_device(heap, path);
+		error = use_device(heap, path, fork);
 		if (error)
 			error = use_anonymous(heap, true, hph_device_shortcoming(error), path);
 		return error;
@@ -216,11 +222,18 @@ static int init(struct hpheap *heap, const struct hpheap_options *options,
 	const struct hph_environment *env = hph_environment();
 	const char *path = copy_path(heap, options->device ? options->device : env->device);
 	const uint64_t limit = options->limit_bytes ? options->limit_bytes : env->limit_bytes;
+	const enum hpheap_fork fork = options->fork ? (enum hpheap_fork)options->fork : env->fork;
 	int error;
 
 	if (!path)
 		return -ENOMEM;
 	heap->wanted = options->backend == HPHEAP_BACKEND_AUTO ? env->backend : options->backend;
+	if (options->fork == HPHEAP_FORK_SHARE) {
+		if (heap->wanted == HPHEAP_BACKEND_AUTO)
+			heap->wanted = HPHEAP_BACKEND_DEVICE;
+		if (heap->wanted != HPHEAP_BACKEND_DEVICE)
+			return -EOPNOTSUPP;
+	}
 	heap->place = (struct hph_place){
 		.placement = (enum hpheap_placement)options->placement, .node = options->node,
 	};
@@ -236,7 +249,7 @@ static int init(struct hpheap *heap, const struct hpheap_options *options,
 		return error;
 	heap->backend = backend;
 	if (!backend)
-		error = choose_backend(heap, path);
+		error = choose_backend(heap, path, fork);
 	if (error)
 		return error;
 	hph_arena_init(&heap->arena, heap->backend, &heap->meta, heap->base_page);

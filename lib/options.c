@@ -20,6 +20,17 @@ static struct hph_environment environment;
 static char device_path[PATH_MAX];	/* a copy: programs write over their environment */
 static pthread_once_t environment_once = PTHREAD_ONCE_INIT;
 
+/* Which of the names it is; -1: none. Some values have no name. */
+static int find_name(const char *const *names, int count, const char *text)
+{
+	int i;
+
+	for (i = 0; i < count; i++)
+		if (names[i] && !strcmp(text, names[i]))
+			return i;
+	return -1;
+}
+
 bool hph_parse_backend(const char *text, enum hpheap_backend *backend)
 {
 	static const char *const names[] = {
@@ -28,15 +39,25 @@ bool hph_parse_backend(const char *text, enum hpheap_backend *backend)
 		[HPHEAP_BACKEND_THP] = "thp",
 		[HPHEAP_BACKEND_SMALL] = "small",
 	};
-	size_t i;
+	const int found = find_name(names, sizeof(names) / sizeof(names[0]), text);
 
-	for (i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-		if (!strcmp(text, names[i])) {
-			*backend = (enum hpheap_backend)i;
-			return true;
-		}
-	}
-	return false;
+	if (found >= 0)
+		*backend = (enum hpheap_backend)found;
+	return found >= 0;
+}
+
+bool hph_parse_fork(const char *text, enum hpheap_fork *fork)
+{
+	static const char *const names[] = {
+		[HPHEAP_FORK_COW] = "cow",
+		[HPHEAP_FORK_SHARE] = "share",
+		[HPHEAP_FORK_NONE] = "none",
+	};
+	const int found = find_name(names, sizeof(names) / sizeof(names[0]), text);
+
+	if (found >= 0)
+		*fork = (enum hpheap_fork)found;
+	return found >= 0;
 }
 
 /* Decimal digits at the beginning of a text; false: none, or too many. */
@@ -117,12 +138,6 @@ bool hph_parse_on_off(const char *text, bool *on)
 	return *on || !strcmp(text, "off");
 }
 
-/* "cow" or "none" */
-bool hph_parse_fork(const char *text, bool *copies)
-{
-	*copies = !strcmp(text, "cow");
-	return *copies || !strcmp(text, "none");
-}
 
 static void read_environment(void)
 {
@@ -145,11 +160,9 @@ static void read_environment(void)
 			   "using no limit", limit);
 	if (efence && !hph_parse_switch(efence, &environment.efence))
 		hph_os_say("HPHEAP_EFENCE=%.64s: not 0 or 1; using 0", efence);
-	environment.fork_copies = true;
-	if (fork && !hph_parse_fork(fork, &environment.fork_copies)) {
-		environment.fork_copies = true;
-		hph_os_say("HPHEAP_FORK=%.64s: not cow or none; using cow", fork);
-	}
+	environment.fork = HPHEAP_FORK_COW;
+	if (fork && !hph_parse_fork(fork, &environment.fork))
+		hph_os_say("HPHEAP_FORK=%.64s: not cow, share or none; using cow", fork);
 	environment.scavenge = true;
 	hph_policy_parse("", &environment.policy);
 	if (scavenge && !hph_parse_on_off(scavenge, &environment.scavenge)) {

@@ -14,7 +14,7 @@ struct hph_environment {
 	uint64_t limit_bytes;
 	bool efence;
 	bool scavenge;
-	bool fork_copies;	/* a child gets the memory of the device */
+	enum hpheap_fork fork;
 	struct hpheap_policy policy;
 	const char *device;
 };
@@ -25,7 +25,7 @@ bool hph_parse_backend(const char *text, enum hpheap_backend *backend);
 bool hph_parse_place(const char *text, struct hph_place *place);
 bool hph_parse_switch(const char *text, bool *on);
 bool hph_parse_on_off(const char *text, bool *on);
-bool hph_parse_fork(const char *text, bool *copies);
+bool hph_parse_fork(const char *text, enum hpheap_fork *fork);
 bool hph_parse_size(const char *text, uint64_t *bytes);
 
 #endif /* HPH_OPTIONS_H */

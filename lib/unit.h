@@ -35,7 +35,7 @@ enum hph_unit_state {
 	HPH_UNIT_PURGEABLE, /* no span, and memory that the system may take; in a run of such */
 	HPH_UNIT_FENCED, /* had spans, will have none again: see efence.c */
 	HPH_UNIT_BUSY,	/* being filled or emptied by one thread; in no index */
-	HPH_UNIT_LOST,	/* has spans whose memory stayed with the parent at fork() */
+	HPH_UNIT_LOST,	/* has spans whose memory is the parent's since fork() */
 };
 
 /*
@@ -82,7 +82,7 @@ struct hph_unit {
 	uint8_t density;	/* of its bin, while USED */
 	bool divisible;		/* its owner takes back parts of it */
 	bool split;		/* its owner was told that it lacks pages */
-	bool gone;		/* LOST, and its addresses may be anybody's */
+	bool gone;		/* LOST, and its addresses are the parent's, or may be anybody's */
 	bool stale;		/* purgeable, or was so: see purge.c */
 	bool thinning;		/* a thread is giving back its free pages, or getting them */
 	_Atomic uint16_t tag;	/* zone and state: see hph_tag() */

@@ -248,6 +248,53 @@ TEST_F(cow, chunks_stay_huge_on_both_sides)
 	EXPECT_EQ(self->bytes, pmd_mapped(self->p));
 }
 
+struct reader {
+	const FIXTURE_DATA(cow) *cow;
+	struct bell ready, go;
+};
+
+static int keep_mappings(void *arg)
+{
+	const struct reader *reader = arg;
+	const FIXTURE_DATA(cow) *self = reader->cow;
+
+	if (!are_all_as_they_were(self) || pmd_mapped(self->p) != (long long)self->bytes)
+		return 1;
+	ring(&reader->ready);
+	await(&reader->go);
+	return pmd_mapped(self->p) == (long long)self->bytes ? 0 : 2;
+}
+
+static int do_nothing(void *unused)
+{
+	(void)unused;
+	return 0;
+}
+
+/* Neither a copy nor a fork of chunks that are shared already is seen by anybody else. */
+TEST_F(cow, what_another_process_does_takes_no_mapping_away)
+{
+	struct reader reader = { .cow = self };
+	pid_t child;
+	size_t i;
+
+	NEEDS_CHUNKS();
+	if (!is_pmd_chunk(self->chunk))
+		SKIP(return, "a chunk is less than a PMD maps");
+	*chunk_at(self, CHUNKS - 1) = 0;
+	ASSERT_EQ(0, pipe(reader.ready.pipe));
+	ASSERT_EQ(0, pipe(reader.go.pipe));
+	child = start_child(keep_mappings, &reader);
+	await(&reader.ready);
+	EXPECT_TRUE(are_all_as_they_were(self));
+	EXPECT_EQ(0, in_child(do_nothing, NULL));
+	EXPECT_EQ(self->bytes, pmd_mapped(self->p));
+	for (i = 0; i < CHUNKS; i++)
+		*chunk_at(self, i) = 1;
+	ring(&reader.go);
+	EXPECT_EQ(0, wait_child(child));
+}
+
 static int punch_two(void *arg)
 {
 	const FIXTURE_DATA(cow) *self = arg;
@@ -419,6 +466,59 @@ static int leave_a_child_behind(void *arg)
 	return 0;
 }
 
+/* The child has its own, and no descriptor. */
+static int keep_own(void *arg)
+{
+	const struct reader *reader = arg;
+	const FIXTURE_DATA(cow) *own = reader->cow;
+	size_t i;
+
+	close(own->fd);
+	memset(own->p, 7, own->bytes);
+	ring(&reader->ready);
+	await(&reader->go);
+	for (i = 0; i < CHUNKS; i++)
+		if (!is_full_of(own, i, 7))
+			return 1;
+	return 0;
+}
+
+static void give_up(struct __test_metadata *_metadata, const FIXTURE_DATA(cow) *self,
+		    bool descriptor_first)
+{
+	const uint64_t before = get_info().resident_bytes;
+	FIXTURE_DATA(cow) own = *self;
+	struct reader reader = { .cow = &own };
+	pid_t child;
+
+	NEW_ARENA(own.fd, own.bytes, own.chunk, HPHEAP_CREATE_FORK_COW);
+	MAP_ARENA(own.p, own.fd, own.bytes);
+	memset(own.p, 1, own.bytes);
+	ASSERT_EQ(0, pipe(reader.ready.pipe));
+	ASSERT_EQ(0, pipe(reader.go.pipe));
+	child = start_child(keep_own, &reader);
+	await(&reader.ready);
+	EXPECT_EQ(before + 2 * own.bytes, get_info().resident_bytes);
+	if (descriptor_first)
+		close(own.fd);
+	munmap(own.p, own.bytes);
+	if (!descriptor_first) {
+		EXPECT_EQ(own.bytes, resident(own.fd));
+		close(own.fd);
+	}
+	EXPECT_TRUE(eventually(get_info().resident_bytes == before + own.bytes));
+	ring(&reader.go);
+	EXPECT_EQ(0, wait_child(child));
+	EXPECT_TRUE(eventually(get_info().resident_bytes == before));
+}
+
+TEST_F(cow, what_the_first_process_cannot_reach_any_more_is_gone)
+{
+	NEEDS_CHUNKS();
+	give_up(_metadata, self, false);
+	give_up(_metadata, self, true);
+}
+
 /* As a daemon begins: nobody else has the chunks any more. */
 TEST_F(cow, chunks_of_a_process_that_has_ended_are_the_childs)
 {
@@ -457,6 +557,29 @@ struct poor {
 	const FIXTURE_DATA(cow) *cow;
 	struct cgroup group;
 };
+
+static int write_and_pay(void *arg)
+{
+	const struct poor *poor = arg;
+	long long before;
+
+	if (cgroup_enter(&poor->group) || touch_read(poor->cow->p))
+		return 1;
+	before = cgroup_current(&poor->group);
+	memset(poor->cow->p, 1, 2 * poor->cow->chunk);
+	return cgroup_current(&poor->group) - before < 2 * (long long)poor->cow->chunk ? 2 : 0;
+}
+
+TEST_F(cow, copies_are_charged_to_who_makes_them)
+{
+	struct poor poor = { .cow = self };
+
+	NEEDS_CHUNKS();
+	if (cgroup_new(&poor.group, "cow"))
+		SKIP(return, "no memory cgroup");
+	EXPECT_EQ(0, in_child(write_and_pay, &poor));
+	EXPECT_TRUE(cgroup_remove(&poor.group));
+}
 
 static int write_without_memory(void *arg)
 {

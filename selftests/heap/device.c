@@ -387,6 +387,87 @@ TEST(memory_stays_with_the_parent_where_that_is_wanted_and_the_childs_heap_goes_
 	hpheap_destroy(lost_heap);
 }
 
+static int write_as_child(void *arg)
+{
+	char *span;
+
+	(void)arg;
+	if (not_all(lost_span, 3 * UNIT + PAGE, 5))
+		return 1;
+	lost_span[3 * UNIT] = 6;
+	hpheap_span_free(lost_heap, lost_span);
+	span = hpheap_span_alloc(lost_heap, 4 * UNIT, 0, HPHEAP_SPAN_ZERO);
+	if (!span || !is_zero(span, 4 * UNIT))
+		return 2;
+	memset(span, 9, 4 * UNIT);
+	return stats_of(lost_heap).device_bytes == 4 * UNIT ? 0 : 3;
+}
+
+TEST(memory_is_shared_with_children_where_that_is_wanted)
+{
+	const struct hpheap_options options = { .fork = HPHEAP_FORK_SHARE };
+
+	NEED_MEMLOCK();
+	lost_heap = hpheap_create(&options);
+	ASSERT_NE(NULL, lost_heap);
+	lost_span = hpheap_span_alloc(lost_heap, 3 * UNIT + PAGE, 0, 0);
+	ASSERT_NE(NULL, lost_span);
+	memset(lost_span, 5, 3 * UNIT + PAGE);
+	EXPECT_EQ(0, in_child(write_as_child, NULL));
+	EXPECT_EQ(6, lost_span[3 * UNIT]);
+	lost_span[3 * UNIT] = 5;
+	EXPECT_EQ(NULL, not_all(lost_span, 3 * UNIT + PAGE, 5));
+	EXPECT_SOUND(lost_heap);
+	hpheap_destroy(lost_heap);
+}
+
+static size_t mappings(void)
+{
+	FILE *maps = fopen("/proc/self/maps", "re");
+	size_t lines = 0;
+	int c;
+
+	if (!maps)
+		abort();
+	while ((c = getc(maps)) != EOF)
+		lines += c == '\n';
+	fclose(maps);
+	return lines;
+}
+
+static int do_nothing(void *unused)
+{
+	(void)unused;
+	return 0;
+}
+
+/* Those of an arena that was copied never become one again, and a process may have so many. */
+TEST_F(device, mappings_do_not_become_more_and_more_after_a_fork)
+{
+	char *spans[16];
+	size_t before, i;
+
+	NEED_MEMLOCK();
+	for (i = 0; i < 16; i++) {
+		spans[i] = hpheap_span_alloc(self->heap, UNIT, 0, 0);
+		ASSERT_NE(NULL, spans[i]);
+		*spans[i] = 1;
+	}
+	EXPECT_EQ(0, in_child(do_nothing, NULL));
+	before = mappings();
+	for (i = 0; i < 16; i += 2)
+		hpheap_span_free(self->heap, spans[i]);
+	EXPECT_EQ(8 * UNIT, hpheap_scavenge(self->heap, SIZE_MAX));
+	EXPECT_GE(before + 2, mappings());
+	for (i = 0; i < 16; i += 2) {
+		spans[i] = hpheap_span_alloc(self->heap, UNIT, 0, HPHEAP_SPAN_ZERO);
+		ASSERT_NE(NULL, spans[i]);
+		EXPECT_TRUE(is_zero(spans[i], UNIT));
+	}
+	EXPECT_GE(before + 2, mappings());
+	EXPECT_ON_DEVICE();
+}
+
 static int node_of(const void *addr)
 {
 	int node = -1;

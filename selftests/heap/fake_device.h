@@ -19,7 +19,7 @@
 static struct {
 	int info_errno;
 	uint32_t abi_version;
-	uint64_t chunk_sizes;
+	uint64_t chunk_sizes, features;
 	uint64_t quota;		/* bytes that CREATE still gives */
 	int quota_errno;
 	int place_errno;	/* for all policies but LOCAL */
@@ -55,6 +55,7 @@ static int fake_info(struct hpheap_info *info)
 	info->abi_version = fake.abi_version;
 	info->base_page_bytes = (uint32_t)base_page();
 	info->chunk_sizes = fake.chunk_sizes;
+	info->features = fake.features;
 	return 0;
 }
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What a child of fork() has of a heap whose memory is the device's: nothing of that, but
- * a heap that works, which says so. On the tests' own device: see fake_device.h.
+ * What a child of fork() has of a heap whose memory is the device's, where that is not copied:
+ * nothing of it, or what is the parent's; and a heap that works, which says so. On the tests'
+ * own device, a module that cannot copy: see fake_device.h.
  */
 #include "kselftest_harness.h"
 #include "fake_device.h"
@@ -184,6 +185,135 @@ TEST_F(fake_device, children_fence_what_they_lost)
 	hpheap_span_free(lost_heap, other);
 	EXPECT_EQ(0, in_child(fence_what_is_lost, NULL));
 	EXPECT_EQ(NULL, take_walk(lost_heap, &child_walk));
+	hpheap_destroy(lost_heap);
+}
+
+static struct hpheap *heap_with_fork(enum hpheap_fork fork)
+{
+	const struct hpheap_options options = { .fork = fork };
+
+	return hpheap_create(&options);
+}
+
+/* A module that knows no better; and what is wanted goes before what it can do. */
+TEST_F(fake_device, is_asked_for_what_a_child_shall_have)
+{
+	static const struct {
+		enum hpheap_fork fork;
+		bool copies;
+		uint32_t flags;
+	} cases[] = {
+		{ HPHEAP_FORK_AUTO, false, HPHEAP_CREATE_FORK_NONE },
+		{ HPHEAP_FORK_AUTO, true, HPHEAP_CREATE_FORK_COW },
+		{ HPHEAP_FORK_COW, true, HPHEAP_CREATE_FORK_COW },
+		{ HPHEAP_FORK_SHARE, true, HPHEAP_CREATE_FORK_SHARE },
+		{ HPHEAP_FORK_NONE, true, HPHEAP_CREATE_FORK_NONE },
+	};
+	size_t i;
+
+	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		fake.features = cases[i].copies ? HPHEAP_FEATURE_FORK_COW : 0;
+		lost_heap = heap_with_fork(cases[i].fork);
+		ASSERT_NE(NULL, lost_heap);
+		ASSERT_NE(NULL, hpheap_span_alloc(lost_heap, PAGE, 0, 0));
+		EXPECT_EQ(cases[i].flags, fake.last.flags);
+		hpheap_destroy(lost_heap);
+	}
+}
+
+TEST_F(fake_device, sharing_needs_it)
+{
+	struct hpheap_options options = { .fork = HPHEAP_FORK_SHARE };
+	char *span;
+
+	options.backend = HPHEAP_BACKEND_THP;
+	EXPECT_EQ(NULL, hpheap_create(&options));
+	EXPECT_EQ(EOPNOTSUPP, errno);
+	options.backend = HPHEAP_BACKEND_AUTO;
+	fake.info_errno = ENOTTY;
+	EXPECT_EQ(NULL, hpheap_create(&options));
+	EXPECT_EQ(ENODEV, errno);
+	fake.info_errno = 0;
+	options.fork = HPHEAP_FORK_NONE + 1;
+	EXPECT_EQ(NULL, hpheap_create(&options));
+	EXPECT_EQ(EINVAL, errno);
+	options.fork = HPHEAP_FORK_SHARE;
+	options.padding = 1;
+	EXPECT_EQ(NULL, hpheap_create(&options));
+	EXPECT_EQ(EINVAL, errno);
+
+	/* What is not the device's would not be shared: there is none of it. */
+	lost_heap = heap_with_fork(HPHEAP_FORK_SHARE);
+	ASSERT_NE(NULL, lost_heap);
+	fake.quota = 2 * UNIT;
+	span = hpheap_span_alloc(lost_heap, 2 * UNIT, 0, 0);
+	EXPECT_NE(NULL, span);
+	EXPECT_EQ(NULL, hpheap_span_alloc(lost_heap, PAGE, 0, 0));
+	EXPECT_EQ(ENOMEM, errno);
+	EXPECT_EQ(0, stats_of(lost_heap).fallback_bytes);
+	hpheap_destroy(lost_heap);
+}
+
+#define SMALL	300		/* more small spans than a unit has room for */
+
+static char *small_spans[SMALL];
+
+/* Its own spans are elsewhere, whatever it frees; the parent's show what each of them writes. */
+static int use_what_is_shared(void *arg)
+{
+	const uintptr_t begin = (uintptr_t)lost_span;
+	size_t i;
+
+	(void)arg;
+	if (lost_span[0] != 5 || take_walk(lost_heap, &child_walk) ||
+	    child_walk.bytes[HPHEAP_REGION_LOST] != 3 * UNIT + PAGE + SMALL * PAGE)
+		return 1;
+	lost_span[1] = 6;
+	small_spans[0][0] = 7;
+	for (i = 1; i < SMALL; i += 2)
+		hpheap_span_free(lost_heap, small_spans[i]);
+	hpheap_span_free(lost_heap, lost_span);
+	for (i = 1; i < SMALL; i += 2) {
+		small_spans[i] = hpheap_span_alloc(lost_heap, PAGE, 0, HPHEAP_SPAN_ZERO);
+		if (!small_spans[i] || !is_zero(small_spans[i], PAGE))
+			return 2;
+		memset(small_spans[i], 9, PAGE);
+	}
+	for (i = 0; i < 4; i++) {
+		char *span = hpheap_span_alloc(lost_heap, UNIT, 0, HPHEAP_SPAN_ZERO);
+
+		if (!span || !is_zero(span, UNIT))
+			return 3;
+		if ((uintptr_t)span - begin < 3 * UNIT + PAGE)
+			return 4;
+		memset(span, 9, UNIT);
+	}
+	hpheap_scavenge(lost_heap, SIZE_MAX);
+	return take_walk(lost_heap, &child_walk) ? 5 : 0;
+}
+
+TEST_F(fake_device, shared_spans_are_the_parents_and_seen_by_both)
+{
+	size_t i;
+
+	lost_heap = heap_with_fork(HPHEAP_FORK_SHARE);
+	ASSERT_NE(NULL, lost_heap);
+	ASSERT_EQ(0, hpheap_reserve(lost_heap, 8 * UNIT, HPHEAP_NODE_ANY));
+	lost_span = hpheap_span_alloc(lost_heap, 3 * UNIT + PAGE, UNIT, 0);
+	ASSERT_NE(NULL, lost_span);
+	memset(lost_span, 5, 3 * UNIT + PAGE);
+	for (i = 0; i < SMALL; i++) {
+		small_spans[i] = hpheap_span_alloc(lost_heap, PAGE, 0, 0);
+		ASSERT_NE(NULL, small_spans[i]);
+		memset(small_spans[i], 1, PAGE);
+	}
+	EXPECT_EQ(0, in_child(use_what_is_shared, NULL));
+	EXPECT_EQ(6, lost_span[1]);
+	EXPECT_EQ(7, small_spans[0][0]);
+	for (i = 1; i < SMALL; i++)
+		EXPECT_EQ(NULL, not_all(small_spans[i], PAGE, 1));
+	EXPECT_EQ(NULL, not_all(lost_span + 2, 3 * UNIT + PAGE - 2, 5));
+	EXPECT_SOUND(lost_heap);
 	hpheap_destroy(lost_heap);
 }
 

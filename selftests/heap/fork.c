@@ -328,11 +328,11 @@ static int free_what_is_gone(void *arg)
 /* Addresses of lost spans that could not be reserved in the child may be anybody's. */
 TEST_F(forking, leaves_alone_what_the_child_could_not_reserve)
 {
-	forking_heap->backend->lost_by_fork = true;
+	forking_heap->backend->fork = HPHEAP_FORK_NONE;
 	forking_ops.detach = never_detach;
 	EXPECT_EQ(0, in_child(free_what_is_gone, NULL));
 	forking_ops = real_ops;
-	forking_heap->backend->lost_by_fork = false;
+	forking_heap->backend->fork = HPHEAP_FORK_AUTO;
 }
 
 TEST_HARNESS_MAIN
