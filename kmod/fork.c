@@ -75,8 +75,8 @@ void hpheap_fork_arm(struct vm_area_struct *vma, const struct vm_operations_stru
 /* All mappings of the forking process. */
 static void arm_all(struct hpheap_view *view, const struct vm_operations_struct *armed)
 {
-	struct vm_area_struct *vma;
 	VMA_ITERATOR(vmi, view->mm, 0);
+	struct vm_area_struct *vma;
 
 	for_each_vma(vmi, vma) {
 		if (vma->vm_private_data != view || !vma->vm_file ||
