@@ -58,8 +58,8 @@ enum hpheap_placement {
 /* What a child of fork() has of a heap's memory on the device; other memory is always copied. */
 enum hpheap_fork {
 	HPHEAP_FORK_AUTO,	/* as HPHEAP_FORK in the environment says, else COW */
-	HPHEAP_FORK_COW,	/* a copy, made chunk by chunk where one of them writes; where the */
-				/* module cannot: NONE */
+	HPHEAP_FORK_COW,	/* a copy, made chunk by chunk where either writes; if the module */
+				/* cannot: NONE */
 	HPHEAP_FORK_SHARE,	/* the same memory: see hpheap_options.fork */
 	HPHEAP_FORK_NONE,	/* nothing: a touch there is SIGSEGV */
 };
