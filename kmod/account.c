@@ -4,7 +4,8 @@
  *
  * An arena is charged in full when it is made: to the module's max_bytes and
  * to the RLIMIT_MEMLOCK of the creating user. A charge that can be refused is
- * refused in CREATE, which can say why, never at a touch, which can only kill.
+ * refused in CREATE, which can say why, never at a touch, which can only kill. But for
+ * copies after a fork: nobody knows how many there will be.
  * The memory cgroup is different: the kernel charges it chunk by chunk as the
  * memory is allocated (chunk.c).
  */
@@ -79,6 +80,25 @@ void hpheap_uncharge(struct hpheap_charge *charge)
 {
 	mm_unaccount_pinned_pages(&charge->memlock);
 	atomic64_sub(charge->bytes, &hpheap_counters.reserved_bytes);
+}
+
+/**
+ * hpheap_charge_copy() - charge a chunk more than an arena's size to the module
+ * @bytes: its size
+ *
+ * Not to RLIMIT_MEMLOCK: who made the arena may have been free of it, or have given
+ * his rights up since.
+ *
+ * Return: 0, -ENOSPC over max_bytes.
+ */
+int hpheap_charge_copy(u64 bytes)
+{
+	return charge_module(bytes);
+}
+
+void hpheap_uncharge_copy(u64 bytes)
+{
+	atomic64_sub(bytes, &hpheap_counters.reserved_bytes);
 }
 
 static ssize_t counter_show(struct device *dev, struct device_attribute *attr, char *buf)

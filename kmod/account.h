@@ -13,7 +13,7 @@
  */
 struct hpheap_counters {
 	atomic64_t arenas;		/* alive now */
-	atomic64_t reserved_bytes;	/* of all arenas, counts against max_bytes */
+	atomic64_t reserved_bytes;	/* of all arenas and copies, counts against max_bytes */
 	atomic64_t resident_bytes;	/* of chunks that arenas hold */
 	atomic64_t quarantined_bytes;	/* of chunks withdrawn for poison */
 	atomic64_t chunks_allocated;	/* ever */
@@ -40,5 +40,7 @@ struct hpheap_charge {
 u64 hpheap_max_bytes(void);
 int hpheap_charge(struct hpheap_charge *charge, u64 bytes);
 void hpheap_uncharge(struct hpheap_charge *charge);
+int hpheap_charge_copy(u64 bytes);
+void hpheap_uncharge_copy(u64 bytes);
 
 #endif /* HPHEAP_ACCOUNT_H */

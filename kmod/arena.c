@@ -35,6 +35,7 @@ struct hpheap_arena *hpheap_arena_new(u64 bytes, unsigned int chunk_shift, u32 f
 	arena->supply.order = chunk_shift - PAGE_SHIFT;
 	arena->supply.place = *place;
 	mutex_init(&arena->views_lock);
+	spin_lock_init(&arena->chunks_lock);
 	INIT_LIST_HEAD(&arena->views);
 	arena->own = hpheap_view_new(arena, bytes >> chunk_shift,
 				     flags & HPHEAP_CREATE_FORK_COW ? current->mm : NULL);
@@ -54,6 +55,66 @@ err_view:
 err_arena:
 	kfree(arena);
 	return ERR_PTR(err);
+}
+
+/* One chunk more; false: it would be one too many for the module's limit. */
+static bool count(struct hpheap_arena *arena)
+{
+	bool may = true;
+
+	if (!(arena->flags & HPHEAP_CREATE_FORK_COW))
+		return true;
+	spin_lock(&arena->chunks_lock);
+	if (arena->chunks >= hpheap_arena_nr_chunks(arena))
+		may = !hpheap_charge_copy(hpheap_arena_chunk_bytes(arena));
+	arena->chunks += may;
+	spin_unlock(&arena->chunks_lock);
+	return may;
+}
+
+/* One less, which is freed or about to be. */
+void hpheap_arena_uncount(struct hpheap_arena *arena)
+{
+	if (!(arena->flags & HPHEAP_CREATE_FORK_COW))
+		return;
+	spin_lock(&arena->chunks_lock);
+	if (arena->chunks > hpheap_arena_nr_chunks(arena))
+		hpheap_uncharge_copy(hpheap_arena_chunk_bytes(arena));
+	arena->chunks--;
+	spin_unlock(&arena->chunks_lock);
+}
+
+/* hpheap_chunk_alloc() for an arena; the same errors. */
+struct folio *hpheap_arena_alloc(struct hpheap_arena *arena, unsigned long index)
+{
+	struct folio *folio;
+
+	if (!count(arena))
+		return NULL;
+	folio = hpheap_chunk_alloc(&arena->supply, index);
+	if (!folio)
+		hpheap_arena_uncount(arena);
+	return folio;
+}
+
+/* hpheap_chunk_copy() for an arena; the same errors. */
+struct folio *hpheap_arena_copy(struct hpheap_arena *arena, struct folio *from)
+{
+	struct folio *folio;
+
+	if (!count(arena))
+		return ERR_PTR(-ENOMEM);
+	folio = hpheap_chunk_copy(&arena->supply, from);
+	if (IS_ERR(folio))
+		hpheap_arena_uncount(arena);
+	return folio;
+}
+
+/* Frees what either gave. */
+void hpheap_arena_drop(struct hpheap_arena *arena, struct folio *folio)
+{
+	hpheap_arena_uncount(arena);
+	hpheap_chunk_free(folio);
 }
 
 /* Fills a new arena with one physical run; -ENOMEM or -EINTR. */

@@ -5,11 +5,13 @@
 #include <linux/atomic.h>
 #include <linux/list.h>
 #include <linux/mutex.h>
+#include <linux/spinlock.h>
 #include <linux/types.h>
 
 #include "account.h"
 #include "chunk.h"
 
+struct folio;
 struct hpheap_view;
 
 /* What all views of an arena have in common. */
@@ -23,6 +25,8 @@ struct hpheap_arena {
 	struct mutex views_lock;
 	struct list_head views;	/* of FORK_COW: one for each process */
 	atomic_long_t mappings;	/* armed ones, of all of them: see fork.c */
+	spinlock_t chunks_lock;
+	unsigned long chunks;	/* of FORK_COW: in all views; those beyond its size are charged */
 };
 
 static inline unsigned int hpheap_arena_chunk_shift(const struct hpheap_arena *arena)
@@ -42,6 +46,10 @@ static inline unsigned long hpheap_arena_nr_chunks(const struct hpheap_arena *ar
 
 struct hpheap_arena *hpheap_arena_new(u64 bytes, unsigned int chunk_shift, u32 flags,
 				      const struct hpheap_place *place);
+struct folio *hpheap_arena_alloc(struct hpheap_arena *arena, unsigned long index);
+struct folio *hpheap_arena_copy(struct hpheap_arena *arena, struct folio *from);
+void hpheap_arena_drop(struct hpheap_arena *arena, struct folio *folio);
+void hpheap_arena_uncount(struct hpheap_arena *arena);
 int hpheap_arena_fill_contig(struct hpheap_arena *arena);
 void hpheap_arena_free(struct hpheap_arena *arena);
 

@@ -63,7 +63,7 @@ static int stage_chunks(struct hpheap_view *view, unsigned long index, unsigned 
 	     index = hpheap_view_next(view, index + 1, false)) {
 		if (fatal_signal_pending(current))
 			return -EINTR;
-		folio = hpheap_chunk_alloc(&view->arena->supply, index);
+		folio = hpheap_arena_alloc(view->arena, index);
 		if (!folio)
 			return -ENOMEM;
 		list_add_tail(&folio->lru, staged);
@@ -93,7 +93,7 @@ static int allocate_range(struct hpheap_view *view, u64 begin, u64 end)
 		list_del(&folio->lru);
 		if (err || !hpheap_view_install(view, folio->index >> arena->supply.order,
 						folio))
-			hpheap_chunk_free(folio);
+			hpheap_arena_drop(view->arena, folio);
 		cond_resched();
 	}
 	return err;

@@ -93,20 +93,9 @@ static void arm_all(struct hpheap_view *view, const struct vm_operations_struct 
 static void close_mappings(struct hpheap_view *view, struct address_space *mapping)
 {
 	unsigned int shift = hpheap_arena_chunk_shift(view->arena);
-	unsigned long index, first = view->nr_chunks, last = 0;
+	unsigned long first, last;
 
-	for (index = hpheap_view_next(view, 0, true); index < view->nr_chunks;
-	     index = hpheap_view_next(view, index + 1, true)) {
-		struct folio *folio = hpheap_view_get(view, index);
-
-		if (folio && !hpheap_chunk_is_shared(folio)) {
-			first = min(first, index);
-			last = index;
-		}
-		if (folio)
-			folio_put(folio);
-	}
-	if (first <= last)
+	if (hpheap_view_find_private(view, &first, &last))
 		unmap_mapping_range(mapping, (loff_t)first << shift,
 				    (loff_t)(last - first + 1) << shift, 1);
 }
@@ -130,15 +119,13 @@ static bool share(struct hpheap_view *view, struct hpheap_view *child, unsigned 
 		WRITE_ONCE(child->status[index], HPHEAP_CHUNK_TAKEN);
 		given = NULL;
 	} else if (folio_maybe_dma_pinned(folio)) {
-		given = hpheap_chunk_copy(&view->arena->supply, folio);
+		given = hpheap_arena_copy(view->arena, folio);
 	} else {
 		hpheap_chunk_share(folio);
 		folio_get(folio);
 	}
-	if (!IS_ERR_OR_NULL(given)) {
-		hpheap_view_install(child, index, given);
-		hpheap_view_set_status(child, index, status);
-	}
+	if (!IS_ERR_OR_NULL(given))
+		hpheap_view_adopt(child, index, given, status);
 	folio_unlock(folio);
 	folio_put(folio);
 	return !IS_ERR(given);
@@ -241,7 +228,7 @@ struct folio *hpheap_fork_copy(struct hpheap_view *view, unsigned long index,
 		mutex_unlock(fill);
 		return old;
 	}
-	copy = hpheap_chunk_copy(&view->arena->supply, old);
+	copy = hpheap_arena_copy(view->arena, old);
 	if (IS_ERR(copy)) {
 		/* If nobody else has it any more, there is no need. */
 		if (!hpheap_chunk_is_shared(old))
@@ -253,7 +240,7 @@ struct folio *hpheap_fork_copy(struct hpheap_view *view, unsigned long index,
 		folio_put(old);		/* the slot's */
 		folio_put(old);
 	} else {
-		hpheap_chunk_free(copy);
+		hpheap_arena_drop(view->arena, copy);
 		copy = old;
 	}
 	mutex_unlock(fill);

@@ -303,6 +303,7 @@ static enum lru_status isolate(struct list_head *item, struct list_lru_one *list
 	list_add_tail(item, &taking->marks);
 	if (taking->one)
 		taking->left = 0;
+	hpheap_arena_uncount(mark->view->arena);
 	count_marked(mark->view, folio, -1);	/* U4 */
 	return LRU_REMOVED;
 }

@@ -148,14 +148,14 @@ struct folio *hpheap_view_get_or_alloc(struct hpheap_view *view, unsigned long i
 	if (mutex_lock_killable(fill))
 		return ERR_PTR(-EINTR);
 	while (!(folio = hpheap_view_get(view, index))) {
-		fresh = hpheap_chunk_alloc(&view->arena->supply, index);
+		fresh = hpheap_arena_alloc(view->arena, index);
 		if (!fresh) {
 			folio = ERR_PTR(-ENOMEM);
 			break;
 		}
 		/* fallocate() does not take fill and may have come first */
 		if (!hpheap_view_install(view, index, fresh))
-			hpheap_chunk_free(fresh);
+			hpheap_arena_drop(view->arena, fresh);
 	}
 	mutex_unlock(fill);
 	return folio;
@@ -193,6 +193,44 @@ bool hpheap_view_install(struct hpheap_view *view, unsigned long index,
 	if (empty)
 		trace_hpheap_chunk_alloc(view->arena->id, index, node);
 	return empty;
+}
+
+/* The same for a view that nobody else knows yet. */
+void hpheap_view_adopt(struct hpheap_view *view, unsigned long index,
+		       struct folio *folio, u8 status)
+{
+	view->slots[index] = folio;
+	view->status[index] = status;
+	view->resident++;
+	view->node_chunks[folio_nid(folio)]++;
+}
+
+/* So many slots under one lock take some microseconds. */
+#define SCAN	1024
+
+/* The first and the last slot of which the chunk is in no other view; false: there is none. */
+bool hpheap_view_find_private(struct hpheap_view *view, unsigned long *first,
+			      unsigned long *last)
+{
+	unsigned long index = 0, end;
+
+	*first = view->nr_chunks;
+	*last = 0;
+	while (index < view->nr_chunks) {
+		end = min(index + SCAN, view->nr_chunks);
+		spin_lock(&view->lock);
+		for (; index < end; index++) {
+			struct folio *folio = view->slots[index];
+
+			if (!folio || hpheap_chunk_is_shared(folio))
+				continue;
+			*first = min(*first, index);
+			*last = index;
+		}
+		spin_unlock(&view->lock);
+		cond_resched();
+	}
+	return *first <= *last;
 }
 
 /*
@@ -262,7 +300,7 @@ void hpheap_view_release(struct hpheap_view *view, unsigned long index,
 	if (shared)
 		folio_put(folio);
 	else if (removed)
-		hpheap_chunk_free(folio);
+		hpheap_arena_drop(view->arena, folio);
 }
 
 /* The first slot from @index on that is filled or empty; nr_chunks if none is. */

@@ -76,6 +76,10 @@ bool hpheap_view_holds(struct hpheap_view *view, unsigned long index,
 		       const struct folio *folio);
 bool hpheap_view_install(struct hpheap_view *view, unsigned long index,
 			 struct folio *folio);
+void hpheap_view_adopt(struct hpheap_view *view, unsigned long index,
+		       struct folio *folio, u8 status);
+bool hpheap_view_find_private(struct hpheap_view *view, unsigned long *first,
+			      unsigned long *last);
 bool hpheap_view_remove(struct hpheap_view *view, unsigned long index,
 			struct folio *folio, u8 status);
 void hpheap_view_replace(struct hpheap_view *view, unsigned long index,

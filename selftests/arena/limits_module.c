@@ -150,4 +150,43 @@ TEST_F(limit, ordinary_users_may_read_it)
 	EXPECT_EQ(0644, st.st_mode & 0777);
 }
 
+struct copies {
+	char *p;
+	size_t chunk;
+};
+
+static int copy_one_and_fail_to_copy_another(void *arg)
+{
+	const struct copies *copies = arg;
+
+	if (touch_write(copies->p, 1))
+		return 1;
+	if (touch_write(copies->p + copies->chunk, 1) != SIGBUS)
+		return 2;
+	if (touch_write(copies->p, 2))
+		return 3;
+	return touch_read(copies->p + copies->chunk) ? 4 : 0;
+}
+
+/* What an arena that fork copies has beyond its size counts, as long as it is there. */
+TEST_F(limit, copies_count)
+{
+	struct copies copies = { .chunk = self->chunk };
+	const size_t bytes = 2 * self->chunk;
+	int fd;
+
+	NEEDS_ROOT();
+	ASSERT_EQ(0, set_max_bytes(0));
+	NEW_ARENA(fd, bytes, self->chunk, HPHEAP_CREATE_FORK_COW);
+	MAP_ARENA(copies.p, fd, bytes);
+	memset(copies.p, 5, bytes);
+	ASSERT_EQ(0, set_max_bytes(self->used + bytes + self->chunk));
+	EXPECT_EQ(0, in_child(copy_one_and_fail_to_copy_another, &copies));
+	EXPECT_TRUE(eventually(counter("reserved_bytes") == (long long)(self->used + bytes)));
+	EXPECT_EQ(0, in_child(copy_one_and_fail_to_copy_another, &copies));
+	munmap(copies.p, bytes);
+	close(fd);
+	EXPECT_EQ(self->used, counter("reserved_bytes"));
+}
+
 TEST_HARNESS_MAIN
