@@ -252,8 +252,7 @@ static struct folio *alloc_placed(const struct hpheap_supply *supply, unsigned l
 			folio = NULL;
 			switch (effort) {
 			case LIGHT:
-				if (zero)
-					folio = alloc_pooled(supply, index, node);
+				folio = alloc_pooled(supply, index, node);
 				if (!folio)
 					folio = alloc_fresh(supply, index, node,
 							    __GFP_THISNODE | LITTLE, zero);
