@@ -84,6 +84,8 @@ static vm_fault_t map_alone(struct vm_fault *vmf, struct folio *folio)
 	folio_unlock(folio);
 	folio_put(folio);
 	return result & VM_FAULT_OOM ? fault_error(vmf, -ENOMEM) : result;
+}
+
 /* The slot's chunk; for who writes one that nobody else has. */
 static struct folio *chunk_for(struct hpheap_view *view, unsigned long index,
 			       struct vm_fault *vmf)

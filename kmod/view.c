@@ -205,8 +205,8 @@ void hpheap_view_adopt(struct hpheap_view *view, unsigned long index,
 	view->node_chunks[folio_nid(folio)]++;
 }
 
-/* So many slots under one lock take some microseconds. */
-#define SCAN	1024
+/* So many chunks' states are read under one lock. */
+#define SCAN	64
 
 /* The first and the last slot of which the chunk is in no other view; false: there is none. */
 bool hpheap_view_find_private(struct hpheap_view *view, unsigned long *first,

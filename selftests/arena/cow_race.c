@@ -23,7 +23,7 @@ static struct {
 	struct stress *stress;
 	size_t chunk;
 	int fd;
-	char *map;
+	char *map, *aside;	/* room for another chunk */
 	bool limited;	/* who finds no memory is killed by it */
 } the;
 
@@ -76,7 +76,7 @@ static void live(struct model *model, uint64_t *random, unsigned int depth);
 static void have_child(struct model *model, uint64_t *random, unsigned int depth)
 {
 	const uint64_t seed = next_random(random) | 1;
-	const bool kill_it = next_random(random) % 4 == 0;
+	const unsigned int fate = next_random(random) % 4;
 	struct model childs = *model;
 	uint64_t own = seed;
 	pid_t child;
@@ -85,6 +85,8 @@ static void have_child(struct model *model, uint64_t *random, unsigned int depth
 	child = fork();
 	if (!child) {
 		live(&childs, &own, depth + 1);
+		if (fate == 1)
+			execl("/bin/true", "true", NULL);
 		_exit(0);
 	}
 	if (child < 0) {
@@ -93,10 +95,41 @@ static void have_child(struct model *model, uint64_t *random, unsigned int depth
 	}
 	for (i = 0; i < STEPS / 4; i++)
 		write_chunk(model, next_random(random) % CHUNKS, next_random(random));
-	if (kill_it)
+	if (fate == 0)
 		kill(child, SIGKILL);
 	if (waitpid(child, NULL, 0) != child)
 		stress_fail(the.stress, "a child is gone");
+}
+
+static char *reserve(char *addr, size_t bytes)
+{
+	return mmap(addr, bytes, PROT_NONE,
+		    MAP_PRIVATE | MAP_ANONYMOUS | (addr ? MAP_FIXED_NOREPLACE : 0), -1, 0);
+}
+
+/* A chunk's mapping goes aside, and back again; not one in pieces, which Linux moves not at once. */
+static void move_about(char *chunk)
+{
+	const int flags = MREMAP_MAYMOVE | MREMAP_FIXED;
+	const char *moved = mremap(chunk, the.chunk, the.chunk, flags, the.aside);
+
+	if (moved == MAP_FAILED && errno == EFAULT)
+		return;
+	if (moved != the.aside ||
+	    mremap(the.aside, the.chunk, the.chunk, flags, chunk) != chunk ||
+	    reserve(the.aside, the.chunk) != the.aside)
+		stress_fail(the.stress, "mremap: %s", strerror(errno));
+}
+
+/* What was in it stays: the other chunks are mapped. */
+static void map_anew(size_t i)
+{
+	char *chunk = the.map + i * the.chunk;
+
+	if (munmap(chunk, the.chunk) ||
+	    mmap(chunk, the.chunk, RW, MAP_SHARED | MAP_FIXED_NOREPLACE, the.fd,
+		 (off_t)(i * the.chunk)) != chunk)
+		stress_fail(the.stress, "mapped anew: %s", strerror(errno));
 }
 
 static void step(struct model *model, uint64_t *random, unsigned int depth)
@@ -104,7 +137,7 @@ static void step(struct model *model, uint64_t *random, unsigned int depth)
 	const size_t i = next_random(random) % CHUNKS;
 	char *chunk = the.map + i * the.chunk;
 
-	switch (next_random(random) % 10) {
+	switch (next_random(random) % 12) {
 	case 0:
 		if (fallocate(the.fd, PUNCH, i * the.chunk, the.chunk))
 			stress_fail(the.stress, "punch: %s", strerror(errno));
@@ -127,7 +160,13 @@ static void step(struct model *model, uint64_t *random, unsigned int depth)
 			stress_fail(the.stress, "MADV_POPULATE_WRITE: %s", strerror(errno));
 		break;
 	case 5:
+		move_about(chunk);
+		break;
 	case 6:
+		map_anew(i);
+		break;
+	case 7:
+	case 8:
 		check(model, i);
 		break;
 	default:
@@ -191,6 +230,9 @@ FIXTURE_SETUP(cow_race)
 	ASSERT_NE(NULL, the.stress);
 	NEW_ARENA(the.fd, CHUNKS * the.chunk, the.chunk, HPHEAP_CREATE_FORK_COW);
 	MAP_ARENA(the.map, the.fd, CHUNKS * the.chunk);
+	the.aside = reserve(NULL, 2 * the.chunk);
+	ASSERT_NE(MAP_FAILED, (void *)the.aside);
+	the.aside += -(uintptr_t)the.aside & (the.chunk - 1);
 }
 
 FIXTURE_TEARDOWN(cow_race)
