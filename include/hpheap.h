@@ -82,8 +82,9 @@ enum hpheap_fork {
  * @limit_bytes: most bytes of memory the heap may hold, 0 = no limit
  * @device: path of the device, NULL = HPHEAP_DEVICE or /dev/hpheap
  * @fork: enum hpheap_fork. With SHARE the heap is on the device whole, and spans that are
- *        there at fork() are the parent's: both processes see what either writes there. What
- *        the child frees of them it just forgets; what it allocates since is its own
+ *        there at fork() are the parent's: both processes see what either writes there, until
+ *        the parent frees it. What the child frees of them it just forgets; what it allocates
+ *        since is its own
  * @padding: 0
  */
 struct hpheap_options {
@@ -181,7 +182,7 @@ HPHEAP_API struct hpheap *hpheap_default(void);
  * @flags: HPHEAP_SPAN_*
  *
  * Contents are undefined without HPHEAP_SPAN_ZERO. The memory is committed:
- * touching it cannot fail for want of memory.
+ * touching it cannot fail for want of memory, but for copies after fork().
  *
  * Returns the first byte, or NULL with errno: EINVAL no bytes, bad alignment
  * or flag; ENOMEM no memory, no address space, or over the heap's limit.

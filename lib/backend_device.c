@@ -238,7 +238,8 @@ static int device_attach(struct hph_backend *backend, uintptr_t addr, size_t byt
 /*
  * Memory that is away is closed: who touches it is found out. Each time may split a mapping in
  * three; Linux joins them again, but not those of an arena that was copied at fork(), and
- * a process may have some 65,000. So then it stays open.
+ * a process may have some 65,000. So then it stays open: a stray touch brings memory back
+ * that nobody counts, and so does mlockall().
  */
 static void close_unit(struct hph_backend *backend, uintptr_t addr)
 {
@@ -294,7 +295,7 @@ static int device_release(struct hph_backend *backend, uintptr_t addr, bool *det
 	if (error == -EACCES) {
 		hph_os_open_up(addr, HPHEAP_HUGE_SIZE);
 		error = hph_os_remove(addr, HPHEAP_HUGE_SIZE);
-		close_unit(backend, addr);
+		hph_os_close_down(addr, HPHEAP_HUGE_SIZE);	/* as it was */
 	} else if (!error) {
 		close_unit(backend, addr);
 	}

@@ -119,7 +119,10 @@ static int commit(struct hpheap *heap, struct hph_unit *unit, int node)
 	if (error && unit->owner && unit->owner == heap->fallback)
 		detach(unit);
 	if (!error) {
-		memset(unit->zero, unit->stale ? 0 : 0xff, sizeof(unit->zero));
+		const bool may_be_old = unit->stale || unit->owner->fork == HPHEAP_FORK_SHARE;
+
+		/* A child may still write where its parent's span was. */
+		memset(unit->zero, may_be_old ? 0 : 0xff, sizeof(unit->zero));
 		unit->stale = false;
 	}
 	return error;

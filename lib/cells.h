@@ -13,7 +13,7 @@ enum hph_cell_kind {
 	HPH_CELL_BROKEN,	/* no spans, and parts of it were given back */
 	HPH_CELL_PURGEABLE,	/* given back, and there until the system needs it */
 	HPH_CELL_FENCED,	/* inaccessible for good: efence mode */
-	HPH_CELL_LOST,		/* its memory stayed with the parent at fork() */
+	HPH_CELL_LOST,		/* its memory is the parent's since fork() */
 	HPH_CELL_BUSY,		/* is being filled or emptied */
 	HPH_CELL_KINDS
 };

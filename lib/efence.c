@@ -5,8 +5,9 @@
  * The addresses of a freed span become inaccessible and stay that, so that any
  * later use of it faults at once, where it happens. Its memory goes back as soon
  * as that is possible: from anonymous memory with the span, from the device with
- * the last span of its chunk. (The idea is Perens's Electric Fence, 1987; Go's
- * allocator has it as GODEBUG=efence=1.)
+ * the last span of its chunk, and after a fork, where a chunk's mapping stays in pieces,
+ * with its arena. (The idea is Perens's Electric Fence, 1987; Go's allocator has it as
+ * GODEBUG=efence=1.)
  *
  * Spans are whole base pages in this mode, and threads have no caches. A fenced
  * span keeps its head, but is not live: a second free is noticed as ever.

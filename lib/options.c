@@ -138,7 +138,6 @@ bool hph_parse_on_off(const char *text, bool *on)
 	return *on || !strcmp(text, "off");
 }
 
-
 static void read_environment(void)
 {
 	const char *fork = secure_getenv("HPHEAP_FORK");

@@ -421,6 +421,31 @@ TEST(memory_is_shared_with_children_where_that_is_wanted)
 	hpheap_destroy(lost_heap);
 }
 
+static int do_nothing(void *unused)
+{
+	(void)unused;
+	return 0;
+}
+
+/* A unit that is closed has to be opened for a moment to be given back, before Linux 6.7. */
+TEST(spans_are_fenced_after_a_fork_too)
+{
+	const struct hpheap_options options = { .flags = HPHEAP_EFENCE };
+
+	NEED_MEMLOCK();
+	lost_heap = hpheap_create(&options);
+	ASSERT_NE(NULL, lost_heap);
+	lost_span = hpheap_span_alloc(lost_heap, 3 * UNIT, UNIT, 0);
+	ASSERT_NE(NULL, lost_span);
+	memset(lost_span, 5, 3 * UNIT);
+	EXPECT_EQ(0, in_child(do_nothing, NULL));
+	hpheap_span_free(lost_heap, lost_span);
+	EXPECT_EQ(SIGSEGV, touch(lost_span));
+	EXPECT_EQ(SIGSEGV, touch(lost_span + UNIT + PAGE));
+	EXPECT_EQ(SIGSEGV, touch(lost_span + 3 * UNIT - 1));
+	hpheap_destroy(lost_heap);
+}
+
 static size_t mappings(void)
 {
 	FILE *maps = fopen("/proc/self/maps", "re");
@@ -433,12 +458,6 @@ static size_t mappings(void)
 		lines += c == '\n';
 	fclose(maps);
 	return lines;
-}
-
-static int do_nothing(void *unused)
-{
-	(void)unused;
-	return 0;
 }
 
 /* Those of an arena that was copied never become one again, and a process may have so many. */

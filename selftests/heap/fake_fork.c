@@ -10,6 +10,7 @@
 static struct hpheap *lost_heap;
 static char *lost_span;
 static struct walk child_walk;
+static int late[2];
 
 static int without_device(void *arg)
 {
@@ -312,8 +313,51 @@ TEST_F(fake_device, shared_spans_are_the_parents_and_seen_by_both)
 	EXPECT_EQ(7, small_spans[0][0]);
 	for (i = 1; i < SMALL; i++)
 		EXPECT_EQ(NULL, not_all(small_spans[i], PAGE, 1));
-	EXPECT_EQ(NULL, not_all(lost_span + 2, 3 * UNIT + PAGE - 2, 5));
+	EXPECT_EQ(NULL, not_all(lost_span + PAGE, 3 * UNIT, 5));
+	/* What was free the child did not touch either. */
+	for (i = 0; i < 4; i++) {
+		char *span = hpheap_span_alloc(lost_heap, UNIT, 0, HPHEAP_SPAN_ZERO);
+
+		ASSERT_NE(NULL, span);
+		EXPECT_TRUE(is_zero(span, UNIT));
+	}
 	EXPECT_SOUND(lost_heap);
+	hpheap_destroy(lost_heap);
+}
+
+/* The child still has the span that its parent frees and gives back. */
+static int write_late(void *arg)
+{
+	char byte;
+
+	(void)arg;
+	close(late[1]);
+	if (read(late[0], &byte, 1))
+		return 1;
+	memset(lost_span, 9, UNIT);
+	return 0;
+}
+
+TEST_F(fake_device, what_a_child_wrote_since_is_not_taken_for_zeroes)
+{
+	pid_t child;
+	int status;
+
+	lost_heap = heap_with_fork(HPHEAP_FORK_SHARE);
+	ASSERT_NE(NULL, lost_heap);
+	lost_span = hpheap_span_alloc(lost_heap, UNIT, UNIT, 0);
+	ASSERT_NE(NULL, lost_span);
+	ASSERT_EQ(0, pipe(late));
+	child = fork();
+	if (!child)
+		_exit(write_late(NULL));
+	hpheap_span_free(lost_heap, lost_span);
+	EXPECT_EQ(UNIT, hpheap_scavenge(lost_heap, SIZE_MAX));
+	close(late[1]);
+	ASSERT_EQ(child, waitpid(child, &status, 0));
+	ASSERT_EQ(0, status);
+	EXPECT_EQ(lost_span, hpheap_span_alloc(lost_heap, UNIT, UNIT, HPHEAP_SPAN_ZERO));
+	EXPECT_TRUE(is_zero(lost_span, UNIT));
 	hpheap_destroy(lost_heap);
 }
 
