@@ -57,7 +57,10 @@ err_arena:
 	return ERR_PTR(err);
 }
 
-/* One chunk more; false: it would be one too many for the module's limit. */
+/*
+ * One chunk more; false: it would be one too many for the module's limit. Before the first
+ * fork there is one too many only for a moment, that nobody needs after all.
+ */
 static bool count(struct hpheap_arena *arena)
 {
 	bool may = true;
@@ -65,8 +68,12 @@ static bool count(struct hpheap_arena *arena)
 	if (!(arena->flags & HPHEAP_CREATE_FORK_COW))
 		return true;
 	spin_lock(&arena->chunks_lock);
-	if (arena->chunks >= hpheap_arena_nr_chunks(arena))
-		may = !hpheap_charge_copy(hpheap_arena_chunk_bytes(arena));
+	if (arena->chunks >= hpheap_arena_nr_chunks(arena) + arena->charged) {
+		if (!hpheap_charge_copy(hpheap_arena_chunk_bytes(arena)))
+			arena->charged++;
+		else
+			may = !READ_ONCE(arena->own->armed);
+	}
 	arena->chunks += may;
 	spin_unlock(&arena->chunks_lock);
 	return may;
@@ -78,9 +85,11 @@ void hpheap_arena_uncount(struct hpheap_arena *arena)
 	if (!(arena->flags & HPHEAP_CREATE_FORK_COW))
 		return;
 	spin_lock(&arena->chunks_lock);
-	if (arena->chunks > hpheap_arena_nr_chunks(arena))
-		hpheap_uncharge_copy(hpheap_arena_chunk_bytes(arena));
 	arena->chunks--;
+	if (arena->charged && arena->chunks < hpheap_arena_nr_chunks(arena) + arena->charged) {
+		hpheap_uncharge_copy(hpheap_arena_chunk_bytes(arena));
+		arena->charged--;
+	}
 	spin_unlock(&arena->chunks_lock);
 }
 

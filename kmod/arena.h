@@ -26,7 +26,8 @@ struct hpheap_arena {
 	struct list_head views;	/* of FORK_COW: one for each process */
 	atomic_long_t mappings;	/* armed ones, of all of them: see fork.c */
 	spinlock_t chunks_lock;
-	unsigned long chunks;	/* of FORK_COW: in all views; those beyond its size are charged */
+	unsigned long chunks;	/* of FORK_COW: in all views; */
+	unsigned long charged;	/* of them, those beyond its size that are charged */
 };
 
 static inline unsigned int hpheap_arena_chunk_shift(const struct hpheap_arena *arena)

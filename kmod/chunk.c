@@ -326,34 +326,57 @@ struct folio *hpheap_chunk_copy(const struct hpheap_supply *supply, struct folio
 
 /*
  * A chunk that several views have, and each a reference, says in folio->private how
- * many; that is odd, and a mark's address is not (purge.c). All with the folio locked.
+ * many; that is odd, and a mark's address is not (purge.c). It stays so when one is left:
+ * others may have pages of it still, in a pipe or for I/O, and must not see what that one
+ * writes then, until hpheap_chunk_own(). All with the folio locked.
  */
 #define SHARED	1UL
 
+static unsigned long views_of(const struct folio *folio)
+{
+	unsigned long private = (unsigned long)READ_ONCE(folio->private);
+
+	return private & SHARED ? private >> 1 : 0;
+}
+
+static void set_views(struct folio *folio, unsigned long views)
+{
+	WRITE_ONCE(folio->private, views ? (void *)(views << 1 | SHARED) : NULL);
+}
+
+/* Has another view it, too? */
 bool hpheap_chunk_is_shared(const struct folio *folio)
 {
-	return (unsigned long)READ_ONCE(folio->private) & SHARED;
+	return views_of(folio) > 1;
+}
+
+/* Or had one, since this one wrote to it last? */
+bool hpheap_chunk_was_shared(const struct folio *folio)
+{
+	return views_of(folio);
 }
 
 /* One view more has it. */
 void hpheap_chunk_share(struct folio *folio)
 {
-	unsigned long views = hpheap_chunk_is_shared(folio) ?
-			      (unsigned long)folio->private >> 1 : 1;
-
-	WRITE_ONCE(folio->private, (void *)((views + 1) << 1 | SHARED));
+	set_views(folio, max(views_of(folio), 1UL) + 1);
 }
 
 /* One view less; false: there was no other. */
 bool hpheap_chunk_unshare(struct folio *folio)
 {
-	unsigned long views;
+	unsigned long views = views_of(folio);
 
-	if (!hpheap_chunk_is_shared(folio))
-		return false;
-	views = ((unsigned long)folio->private >> 1) - 1;
-	WRITE_ONCE(folio->private, views > 1 ? (void *)(views << 1 | SHARED) : NULL);
-	return true;
+	if (views)
+		set_views(folio, views - 1);
+	return views > 1;
+}
+
+/* The only view that has it may write to it. */
+void hpheap_chunk_own(struct folio *folio)
+{
+	WARN_ON_ONCE(views_of(folio) != 1);
+	set_views(folio, 0);
 }
 
 /**

@@ -31,6 +31,8 @@ void hpheap_chunk_prepare(struct folio *folio, unsigned long index);
 struct folio *hpheap_chunk_alloc(const struct hpheap_supply *supply, unsigned long index);
 struct folio *hpheap_chunk_copy(const struct hpheap_supply *supply, struct folio *from);
 bool hpheap_chunk_is_shared(const struct folio *folio);
+bool hpheap_chunk_was_shared(const struct folio *folio);
+void hpheap_chunk_own(struct folio *folio);
 void hpheap_chunk_share(struct folio *folio);
 bool hpheap_chunk_unshare(struct folio *folio);
 void hpheap_chunk_free(struct folio *folio);

@@ -64,6 +64,16 @@ static inline void compat_vma_start_write(struct vm_area_struct *vma)
 #endif
 }
 
+/*
+ * 6.5 merges a new mapping with its neighbour, whatever its close does, without calling that
+ * (mainline 714965ca8252); 6.13 does not. Flags that keep mappings from being merged.
+ */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 5, 0) && LINUX_VERSION_CODE < KERNEL_VERSION(6, 13, 0)
+#define COMPAT_NEVER_MERGED VM_DONTEXPAND
+#else
+#define COMPAT_NEVER_MERGED 0
+#endif
+
 /* 6.2 has a name for it. */
 static inline bool compat_memcg_tryget(struct mem_cgroup *memcg)
 {

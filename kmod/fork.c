@@ -20,12 +20,14 @@
  *  F1 a chunk in more than one view says so (hpheap_chunk_is_shared()), and no mapping of it
  *     is writable. It is shared and no more shared with its lock held.
  *  F2 a view with shared chunks is armed, and so is each mapping of it.
- *  F3 an armed mapping is a user of its view.
+ *  F3 an armed mapping is a user of its view, and counted by the arena: in a child from
+ *     its first touch on, for Linux may take the file's reference for it only after open.
  */
 #include "fork.h"
 
 #include <linux/fs.h>
 #include <linux/mm.h>
+#include <linux/mm_inline.h>
 #include <linux/pagemap.h>
 #include <linux/sched.h>
 #include <linux/hpheap.h>
@@ -50,26 +52,29 @@ void hpheap_fork_place(struct hpheap_view *view, const struct vm_area_struct *vm
 	view->placed = true;
 }
 
-/* F3 */
-static void count_mapping(struct hpheap_view *view)
-{
-	refcount_inc(&view->users);
-	atomic_long_inc(&view->arena->mappings);
-}
-
 /**
  * hpheap_fork_arm() - let a mapping be one of a view with shared chunks
  * @vma: its mm's lock is held to be written, or nobody else knows it yet
  * @armed: operations with which it does that
+ * @forking: it is a child's that is being made
  */
-void hpheap_fork_arm(struct vm_area_struct *vma, const struct vm_operations_struct *armed)
+void hpheap_fork_arm(struct vm_area_struct *vma, const struct vm_operations_struct *armed,
+		     bool forking)
 {
 	struct hpheap_view *view = vma->vm_private_data;
 
 	/* What mappings with page_mkwrite have: writing asks first. */
 	vma->vm_page_prot = vm_get_page_prot(vma->vm_flags & ~VM_SHARED);
 	vma->vm_ops = armed;
-	count_mapping(view);
+	refcount_inc(&view->users);
+	atomic_long_inc(forking ? &view->pending : &view->arena->mappings);
+}
+
+/* Somebody touches the memory of a view: the fork that made it is over. */
+void hpheap_fork_done(struct hpheap_view *view)
+{
+	if (unlikely(atomic_long_read(&view->pending)))
+		atomic_long_add(atomic_long_xchg(&view->pending, 0), &view->arena->mappings);
 }
 
 /* All mappings of the forking process. */
@@ -84,7 +89,7 @@ static void arm_all(struct hpheap_view *view, const struct vm_operations_struct 
 			continue;
 		compat_vma_start_write(vma);
 		if (!view->armed)
-			hpheap_fork_arm(vma, armed);
+			hpheap_fork_arm(vma, armed, false);
 	}
 	view->armed = true;
 }
@@ -101,10 +106,22 @@ static void close_mappings(struct hpheap_view *view, struct address_space *mappi
 }
 
 /*
+ * Is there I/O to pages of a chunk? The slot has a reference, and the caller; whose is
+ * another one Linux does not say, before 6.5 also for O_DIRECT. A chunk that was shared can be
+ * read only.
+ */
+static bool is_pinned(struct folio *folio)
+{
+	return folio_maybe_dma_pinned(folio) ||
+	       (!hpheap_chunk_was_shared(folio) && folio_ref_count(folio) != 2);
+}
+
+/*
  * Gives the child one chunk; false: there is no memory for the copy of a pinned one. What is
  * marked may be taken from its owner at any time: for the child it is.
  */
-static bool share(struct hpheap_view *view, struct hpheap_view *child, unsigned long index)
+static bool share(struct hpheap_view *view, struct hpheap_view *child, unsigned long index,
+		  struct address_space *mapping)
 {
 	struct folio *folio = hpheap_view_get(view, index), *given = folio;
 	u8 status;
@@ -118,8 +135,10 @@ static bool share(struct hpheap_view *view, struct hpheap_view *child, unsigned 
 	} else if (status == HPHEAP_CHUNK_PURGEABLE) {
 		WRITE_ONCE(child->status[index], HPHEAP_CHUNK_TAKEN);
 		given = NULL;
-	} else if (folio_maybe_dma_pinned(folio)) {
+	} else if (is_pinned(folio)) {
 		given = hpheap_arena_copy(view->arena, folio);
+		/* Linux copies page tables of small chunks. */
+		hpheap_view_unmap(view, index, mapping);
 	} else {
 		hpheap_chunk_share(folio);
 		folio_get(folio);
@@ -142,6 +161,7 @@ static bool share(struct hpheap_view *view, struct hpheap_view *child, unsigned 
 struct hpheap_view *hpheap_fork(struct hpheap_view *view, struct vm_area_struct *vma,
 				const struct vm_operations_struct *armed)
 {
+	struct address_space *mapping = vma->vm_file->f_mapping;
 	struct hpheap_arena *arena = view->arena;
 	struct hpheap_view *child = hpheap_view_find(arena, vma->vm_mm);
 	unsigned long index;
@@ -149,23 +169,29 @@ struct hpheap_view *hpheap_fork(struct hpheap_view *view, struct vm_area_struct 
 	if (child)
 		return child;
 	child = hpheap_view_new(arena, view->nr_chunks, vma->vm_mm);
-	if (!child)
+	if (!child) {
+		/* Linux copies page tables of small chunks: there must be none. */
+		unmap_mapping_range(mapping, (loff_t)vma->vm_pgoff << PAGE_SHIFT,
+				    vma->vm_end - vma->vm_start, 1);
 		return NULL;
+	}
 	child->armed = true;
 	child->lost = view->lost;
 	child->placed = view->placed;
 	child->origin = view->origin;
 	child->scattered = view->scattered;
 	arm_all(view, armed);
-	close_mappings(view, vma->vm_file->f_mapping);
+	close_mappings(view, mapping);
 	for (index = hpheap_view_next(view, 0, true); index < view->nr_chunks;
 	     index = hpheap_view_next(view, index + 1, true)) {
-		if (!share(view, child, index)) {
+		if (!share(view, child, index, mapping)) {
 			child->lost = true;
 			break;
 		}
 		cond_resched();
 	}
+	if (child->lost)
+		unmap_mapping_range(mapping, 0, arena->bytes, 1);
 	return child;
 }
 
@@ -173,43 +199,99 @@ struct hpheap_view *hpheap_fork(struct hpheap_view *view, struct vm_area_struct 
  * Has a view no mapping of a chunk, which is locked, so that none comes? Core mm takes a
  * PMD away before it asks for what is to be written. Then other processes are left alone:
  * what is taken away by the file's offset is taken from them, too, to come again when they
- * touch it.
+ * touch it. A PMD that somebody else took away may still be known to a CPU.
  */
 static bool is_unmapped(const struct hpheap_view *view, const struct vm_fault *vmf,
 			struct folio *chunk)
 {
 	struct vm_area_struct *vma = vmf->vma;
+	spinlock_t *lock;
+	bool is;
 
-	return !view->scattered && folio_size(chunk) == hpheap_chunk_pmd_bytes() &&
-	       chunk->index >= vma->vm_pgoff &&
-	       chunk->index + folio_nr_pages(chunk) <= vma->vm_pgoff + vma_pages(vma) &&
-	       pmd_none(*vmf->pmd);
+	if (view->scattered || folio_size(chunk) != hpheap_chunk_pmd_bytes() ||
+	    !IS_ALIGNED(view->origin, folio_size(chunk)) || chunk->index < vma->vm_pgoff ||
+	    chunk->index + folio_nr_pages(chunk) > vma->vm_pgoff + vma_pages(vma))
+		return false;
+	lock = pmd_lock(vma->vm_mm, vmf->pmd);
+	is = pmd_none(*vmf->pmd) && !mm_tlb_flush_pending(vma->vm_mm);
+	spin_unlock(lock);
+	return is;
 }
 
-/* The copy takes the place of the chunk, which loses its mappings in this view. */
+/**
+ * hpheap_fork_own() - let the only view that has a chunk write to it, if nobody reads it
+ * @view: the view
+ * @index: of the slot
+ * @folio: the chunk, locked, in that slot; the caller has one reference
+ * @mapping: of the file, to lose its mappings
+ *
+ * Return: whether it is the view's own now.
+ */
+bool hpheap_fork_own(struct hpheap_view *view, unsigned long index, struct folio *folio,
+		     struct address_space *mapping)
+{
+	if (!hpheap_chunk_was_shared(folio))
+		return !folio->private;
+	if (hpheap_chunk_is_shared(folio))
+		return false;
+	hpheap_view_unmap(view, index, mapping);
+	if (folio_ref_count(folio) != 2)
+		return false;
+	hpheap_chunk_own(folio);
+	return true;
+}
+
+/* The same in a fault; in page_mkwrite core mm has a reference, too. */
+static bool own(struct hpheap_view *view, unsigned long index, struct folio *folio,
+		const struct vm_fault *vmf)
+{
+	int known = 2 + (vmf->page && page_folio(vmf->page) == folio);
+	bool is;
+
+	folio_lock(folio);
+	is = hpheap_view_holds(view, index, folio) && hpheap_chunk_was_shared(folio) &&
+	     !hpheap_chunk_is_shared(folio);
+	if (is) {
+		if (!is_unmapped(view, vmf, folio))
+			hpheap_view_unmap(view, index, vmf->vma->vm_file->f_mapping);
+		is = folio_ref_count(folio) == known;
+	}
+	if (is)
+		hpheap_chunk_own(folio);
+	folio_unlock(folio);
+	return is;
+}
+
+/*
+ * The copy takes the place of the chunk, which loses its mappings in this view, and is freed
+ * if that was the last to have it. False: the slot has another one meanwhile.
+ */
 static bool replace(struct hpheap_view *view, unsigned long index, struct folio *old,
 		    struct folio *copy, const struct vm_fault *vmf)
 {
-	struct address_space *mapping = vmf->vma->vm_file->f_mapping;
-	unsigned int shift = hpheap_arena_chunk_shift(view->arena);
-	bool replaced;
+	bool replaced, last = false;
 
 	folio_lock(old);
-	replaced = hpheap_view_holds(view, index, old) && hpheap_chunk_unshare(old);
+	replaced = hpheap_view_holds(view, index, old) && hpheap_chunk_was_shared(old);
 	if (replaced) {
+		last = !hpheap_chunk_unshare(old);
 		hpheap_view_replace(view, index, old, copy);
 		if (!is_unmapped(view, vmf, old))
-			unmap_mapping_range(mapping, (loff_t)index << shift,
-					    1LL << shift, 1);
+			hpheap_view_unmap(view, index, vmf->vma->vm_file->f_mapping);
 	}
 	folio_unlock(old);
+	/* The slot's reference. */
+	if (last)
+		hpheap_arena_drop(view->arena, old);
+	else if (replaced)
+		folio_put(old);
 	return replaced;
 }
 
 /**
- * hpheap_fork_copy() - the chunk of a slot, alone: a copy, if it is shared
+ * hpheap_fork_copy() - the chunk of a slot, to be written to: a copy, if others have it
  * @view: the view
- * @index: of the slot, which is filled
+ * @index: of the slot
  * @vmf: the fault in which somebody wants to write there
  *
  * Return: the chunk with a reference of the caller's own, not locked; NULL: the slot
@@ -224,24 +306,26 @@ struct folio *hpheap_fork_copy(struct hpheap_view *view, unsigned long index,
 	if (mutex_lock_killable(fill))
 		return ERR_PTR(-EINTR);
 	old = hpheap_view_get(view, index);
-	if (!old || !hpheap_chunk_is_shared(old)) {
+	if (!old || !hpheap_chunk_was_shared(old) || own(view, index, old, vmf)) {
 		mutex_unlock(fill);
 		return old;
 	}
 	copy = hpheap_arena_copy(view->arena, old);
 	if (IS_ERR(copy)) {
-		/* If nobody else has it any more, there is no need. */
-		if (!hpheap_chunk_is_shared(old))
+		/* The last other one may have gone meanwhile. */
+		if (own(view, index, old, vmf))
 			copy = old;
 		else
 			folio_put(old);
-	} else if (replace(view, index, old, copy, vmf)) {
-		folio_get(copy);
-		folio_put(old);		/* the slot's */
-		folio_put(old);
 	} else {
-		hpheap_arena_drop(view->arena, copy);
-		copy = old;
+		folio_get(copy);	/* before anybody can find it */
+		if (replace(view, index, old, copy, vmf)) {
+			folio_put(old);
+		} else {
+			folio_put(copy);
+			hpheap_arena_drop(view->arena, copy);
+			copy = old;
+		}
 	}
 	mutex_unlock(fill);
 	return copy;
@@ -268,7 +352,8 @@ void hpheap_fork_unmap(struct vm_area_struct *vma)
 	if (view == arena->own && refcount_read(&view->users) == 2 &&
 	    (!atomic_read(&view->mm->mm_users) || has_no_descriptor(arena, vma->vm_file, 0)))
 		hpheap_view_clear(view);
-	atomic_long_dec(&arena->mappings);
+	if (atomic_long_dec_if_positive(&view->pending) < 0)
+		atomic_long_dec(&arena->mappings);
 	hpheap_view_put(view);
 }
 
@@ -281,6 +366,7 @@ void hpheap_fork_flush(struct hpheap_arena *arena, struct file *file)
 {
 	struct hpheap_view *own = arena->own;
 
-	if (own->armed && refcount_read(&own->users) == 1 && has_no_descriptor(arena, file, 1))
+	if (own->armed && refcount_read(&own->users) == 1 &&
+	    (!atomic_read(&own->mm->mm_users) || has_no_descriptor(arena, file, 1)))
 		hpheap_view_clear(own);
 }

@@ -93,7 +93,7 @@ static struct folio *chunk_for(struct hpheap_view *view, unsigned long index,
 	struct folio *folio = hpheap_view_get_or_alloc(view, index);
 
 	if (IS_ERR(folio) || !(vmf->flags & FAULT_FLAG_WRITE) ||
-	    !hpheap_chunk_is_shared(folio))
+	    !hpheap_chunk_was_shared(folio))
 		return folio;
 	folio_put(folio);
 	return hpheap_fork_copy(view, index, vmf);
@@ -106,6 +106,7 @@ static vm_fault_t fault_in(struct hpheap_view *view, struct vm_fault *vmf)
 
 	if (index >= view->nr_chunks || view->lost)
 		return VM_FAULT_SIGBUS;
+	hpheap_fork_done(view);
 
 	folio = chunk_for(view, index, vmf);
 	if (IS_ERR(folio))
@@ -160,12 +161,22 @@ static vm_fault_t arena_page_mkwrite(struct vm_fault *vmf)
 {
 	struct hpheap_view *view = vmf->vma->vm_private_data;
 	struct folio *folio = page_folio(vmf->page);
-	unsigned long index = folio->index >> view->arena->supply.order;
+	unsigned long index;
+	bool stale;
 
+	if (!view || view->lost)
+		return VM_FAULT_SIGBUS;
+	hpheap_fork_done(view);
+	index = folio->index >> view->arena->supply.order;
 	folio_lock(folio);
-	if (hpheap_view_holds(view, index, folio) && !hpheap_chunk_is_shared(folio))
+	stale = !hpheap_view_holds(view, index, folio);
+	if (!stale && !hpheap_chunk_was_shared(folio))
 		return VM_FAULT_LOCKED;
 	folio_unlock(folio);
+	if (stale) {
+		hpheap_view_unmap(view, index, vmf->vma->vm_file->f_mapping);
+		return VM_FAULT_NOPAGE;
+	}
 	folio = hpheap_fork_copy(view, index, vmf);
 	if (IS_ERR(folio))
 		return VM_FAULT_SIGBUS;
@@ -230,7 +241,7 @@ static void arena_open(struct vm_area_struct *vma)
 	if (view->mm == vma->vm_mm) {
 		hpheap_fork_place(view, vma);
 		if (view->armed)
-			hpheap_fork_arm(vma, &armed_vm_ops);
+			hpheap_fork_arm(vma, &armed_vm_ops, false);
 		return;
 	}
 	child = hpheap_fork(view, vma, &armed_vm_ops);
@@ -238,7 +249,7 @@ static void arena_open(struct vm_area_struct *vma)
 	vma->vm_ops = &armed_vm_ops;
 	if (!child)
 		return;
-	hpheap_fork_arm(vma, &armed_vm_ops);
+	hpheap_fork_arm(vma, &armed_vm_ops, true);
 	hpheap_view_put(child);
 }
 
@@ -282,8 +293,10 @@ int hpheap_map(struct file *file, struct vm_area_struct *vma)
 		return -EPERM;
 	vma->vm_private_data = view;
 	hpheap_fork_place(view, vma);
-	if (view->armed)
-		hpheap_fork_arm(vma, &armed_vm_ops);
+	if (view->armed) {
+		compat_vm_flags_mod(vma, COMPAT_NEVER_MERGED, 0);
+		hpheap_fork_arm(vma, &armed_vm_ops, false);
+	}
 	hpheap_view_put(view);
 	return 0;
 }

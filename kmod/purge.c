@@ -42,6 +42,7 @@
 #include "arena.h"
 #include "arg.h"
 #include "compat.h"
+#include "fork.h"
 #include "map.h"
 #include "trace.h"
 #include "view.h"
@@ -127,7 +128,7 @@ bool hpheap_purge_unmark(struct hpheap_view *view, struct folio *folio)
 {
 	struct mark *mark = folio->private;
 
-	if (!mark || hpheap_chunk_is_shared(folio))
+	if (!mark || hpheap_chunk_was_shared(folio))
 		return false;
 	WARN_ON_ONCE(!compat_list_lru_del(&lru, &mark->lru));
 	folio->private = NULL;
@@ -167,11 +168,9 @@ void hpheap_purge_wait(struct hpheap_view *view)
 static void give_up(struct hpheap_view *view, struct address_space *mapping,
 		    unsigned long index, struct folio *folio)
 {
-	unsigned int shift = hpheap_arena_chunk_shift(view->arena);
-
 	hpheap_view_remove(view, index, folio, HPHEAP_CHUNK_TAKEN);
 	hpheap_chunk_unshare(folio);
-	unmap_mapping_range(mapping, (loff_t)index << shift, 1LL << shift, 1);
+	hpheap_view_unmap(view, index, mapping);
 	folio_put(folio);
 	atomic64_inc(&hpheap_counters.chunks_marked);
 	atomic64_inc(&hpheap_counters.chunks_taken);
@@ -181,7 +180,6 @@ static void give_up(struct hpheap_view *view, struct address_space *mapping,
 static int mark_chunk(struct hpheap_view *view, struct address_space *mapping,
 		      unsigned long index)
 {
-	unsigned int shift = hpheap_arena_chunk_shift(view->arena);
 	struct folio *folio = hpheap_view_get(view, index);
 	struct mark *mark;
 	int marked = 0;
@@ -200,8 +198,8 @@ static int mark_chunk(struct hpheap_view *view, struct address_space *mapping,
 	} else if (hpheap_chunk_is_shared(folio)) {
 		give_up(view, mapping, index, folio);
 		marked = 1;
-	} else if (!folio->private) {
-		unmap_mapping_range(mapping, (loff_t)index << shift, 1LL << shift, 1);
+	} else if (hpheap_fork_own(view, index, folio, mapping)) {
+		hpheap_view_unmap(view, index, mapping);
 		folio->private = mark;
 		hpheap_view_set_status(view, index, HPHEAP_CHUNK_PURGEABLE);
 		count_marked(view, folio, 1);

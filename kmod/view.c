@@ -208,7 +208,7 @@ void hpheap_view_adopt(struct hpheap_view *view, unsigned long index,
 /* So many chunks' states are read under one lock. */
 #define SCAN	64
 
-/* The first and the last slot of which the chunk is in no other view; false: there is none. */
+/* The first and the last slot of which the chunk may be mapped writable; false: there is none. */
 bool hpheap_view_find_private(struct hpheap_view *view, unsigned long *first,
 			      unsigned long *last)
 {
@@ -222,7 +222,7 @@ bool hpheap_view_find_private(struct hpheap_view *view, unsigned long *first,
 		for (; index < end; index++) {
 			struct folio *folio = view->slots[index];
 
-			if (!folio || hpheap_chunk_is_shared(folio))
+			if (!folio || hpheap_chunk_was_shared(folio))
 				continue;
 			*first = min(*first, index);
 			*last = index;
@@ -268,6 +268,15 @@ void hpheap_view_replace(struct hpheap_view *view, unsigned long index,
 	trace_hpheap_chunk_copy(view->arena->id, index, folio_nid(folio));
 }
 
+/* What is mapped of a slot goes, in all processes that have it mapped: see fork.c. */
+void hpheap_view_unmap(struct hpheap_view *view, unsigned long index,
+		       struct address_space *mapping)
+{
+	unsigned int shift = hpheap_arena_chunk_shift(view->arena);
+
+	unmap_mapping_range(mapping, (loff_t)index << shift, 1LL << shift, 1);
+}
+
 /**
  * hpheap_view_release() - free the chunk of a slot, if there is one
  * @view: the view
@@ -280,7 +289,6 @@ void hpheap_view_replace(struct hpheap_view *view, unsigned long index,
 void hpheap_view_release(struct hpheap_view *view, unsigned long index,
 			 struct address_space *mapping)
 {
-	unsigned int shift = hpheap_arena_chunk_shift(view->arena);
 	struct folio *folio = hpheap_view_get(view, index);
 	bool removed, shared;
 
@@ -293,7 +301,7 @@ void hpheap_view_release(struct hpheap_view *view, unsigned long index,
 		if (!shared)
 			hpheap_purge_unmark(view, folio);
 		if (mapping)
-			unmap_mapping_range(mapping, (loff_t)index << shift, 1LL << shift, 1);
+			hpheap_view_unmap(view, index, mapping);
 	}
 	folio_unlock(folio);
 	folio_put(folio);

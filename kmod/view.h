@@ -40,6 +40,7 @@ struct hpheap_view {
 	struct mm_struct *mm;	/* whose; its structure stays while the view does; NULL: all's */
 	struct list_head list;	/* of the arena's, under its views_lock */
 	refcount_t users;	/* mappings of fork.c, calls, and of the first one the arena */
+	atomic_long_t pending;	/* of the mappings: those that a fork is making, see fork.c */
 	bool armed;		/* chunks may be shared: see fork.c; under mm's lock */
 	bool lost;		/* not all of it could be had: no touch is answered */
 	bool placed;		/* it was mapped: */
@@ -84,6 +85,8 @@ bool hpheap_view_remove(struct hpheap_view *view, unsigned long index,
 			struct folio *folio, u8 status);
 void hpheap_view_replace(struct hpheap_view *view, unsigned long index,
 			 struct folio *old, struct folio *folio);
+void hpheap_view_unmap(struct hpheap_view *view, unsigned long index,
+		       struct address_space *mapping);
 void hpheap_view_release(struct hpheap_view *view, unsigned long index,
 			 struct address_space *mapping);
 unsigned long hpheap_view_next(const struct hpheap_view *view, unsigned long index,

@@ -8,6 +8,7 @@
 #include "cgroup.h"
 
 #include <spawn.h>
+#include <sys/uio.h>
 
 #define CHUNKS	6
 
@@ -398,6 +399,72 @@ TEST_F(cow, marks_are_those_of_the_process)
 	EXPECT_EQ(0, in_child(find_two_gone, self));
 	EXPECT_TRUE(is_full_of(self, 0, 1));
 	EXPECT_TRUE(is_full_of(self, 1, 2));
+}
+
+struct lender {
+	const FIXTURE_DATA(cow) *cow;
+	int pipe[2];
+};
+
+static int lend_and_give_up(void *arg)
+{
+	const struct lender *lender = arg;
+	const FIXTURE_DATA(cow) *self = lender->cow;
+	struct iovec iov = { self->p, 64 };
+
+	if (vmsplice(lender->pipe[1], &iov, 1, 0) != 64)
+		return 1;
+	return fallocate(self->fd, PUNCH, 0, self->chunk) ? 2 : 0;
+}
+
+/* Who has the chunk alone since writes elsewhere as long as somebody else has pages of it. */
+TEST_F(cow, pages_in_a_pipe_do_not_show_what_another_process_writes)
+{
+	struct lender lender = { .cow = self };
+	char lent[64];
+
+	NEEDS_CHUNKS();
+	ASSERT_EQ(0, pipe(lender.pipe));
+	EXPECT_EQ(0, in_child(lend_and_give_up, &lender));
+	memset(self->p, 0x77, self->chunk);
+	ASSERT_EQ(64, read(lender.pipe[0], lent, 64));
+	EXPECT_EQ(NULL, not_all(lent, 64, 1));
+	EXPECT_TRUE(is_full_of(self, 0, 0x77));
+	EXPECT_EQ(1, COPIES());
+}
+
+/* A chunk lies in two tables, and each half is found where it was by itself. */
+static int write_askew(void *arg)
+{
+	volatile char *p = arg;
+	const size_t last = default_chunk() - 1;
+
+	alarm(60);
+	if (p[0] != 1 || p[last] != 1)
+		return 1;
+	p[last] = 2;
+	if (p[0] != 1 || p[last] != 2)
+		return 2;
+	p[0] = 3;
+	return p[0] == 3 && p[last] == 2 ? 0 : 3;
+}
+
+TEST_F(cow, mappings_that_are_not_aligned_are_copied_whole)
+{
+	char *room, *p;
+
+	NEEDS_CHUNKS();
+	if (self->chunk != default_chunk())
+		SKIP(return, "chunks of one size are enough");
+	room = mmap(NULL, 4 * self->chunk, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	ASSERT_NE(MAP_FAILED, (void *)room);
+	p = room + (-(uintptr_t)room & (self->chunk - 1)) + base_page();
+	ASSERT_EQ(p, mmap(p, self->chunk, RW, MAP_SHARED | MAP_FIXED, self->fd, 0));
+	/* The only mapping there is. */
+	ASSERT_EQ(0, munmap(self->p, self->bytes));
+	EXPECT_EQ(0, in_child(write_askew, p));
+	EXPECT_EQ(0, write_askew(p));
+	munmap(room, 4 * self->chunk);
 }
 
 static int write_through_another_mapping(void *arg)
