@@ -205,7 +205,7 @@ static bool is_unmapped(const struct hpheap_view *view, const struct vm_fault *v
 			struct folio *chunk)
 {
 	struct vm_area_struct *vma = vmf->vma;
-	spinlock_t *lock;
+	spinlock_t *lock;	/* of the table */
 	bool is;
 
 	if (view->scattered || folio_size(chunk) != hpheap_chunk_pmd_bytes() ||
