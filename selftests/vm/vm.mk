@@ -8,7 +8,7 @@ TEST ?=
 
 check-targets += check-vm-tools check-vm
 help-lines    += \
-  check-vm 'the kernel tests in guests; VM=NAME (selftests/vm/kernels.table) or VM=all' \
+  check-vm 'the kernel tests in guests; VM=NAME (selftests/vm/kernels.table) or VM=all, TEST=PROGRAM,...' \
   shell-vm 'a prompt inside the guest VM=NAME, with the module loaded' \
   bench-kernel 'what memory costs, in instructions, in guests of three page sizes'
 
