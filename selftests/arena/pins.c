@@ -132,22 +132,40 @@ TEST_F(pins, a_pipe_keeps_a_page_of_a_contiguous_arena)
 	EXPECT_TRUE(pipe_holds(self->pipe[0], 0x44, self->page));
 }
 
+#define LENT	12
+
+/* Chunks that a pipe has a page of are punched: so much of the system's memory was free before. */
+static long long lend_and_punch(FIXTURE_DATA(pins) *self)
+{
+	long long before = free_memory();
+	unsigned int i;
+
+	memset(self->p, 0x11, 16 * self->chunk);
+	for (i = 0; i < LENT; i++)
+		if (!lend_page(self->pipe[1], self->p + i * self->chunk, 64))
+			return -1;
+	return fallocate(self->fd, PUNCH, 0, 16 * self->chunk) ? -1 : before;
+}
+
+/* Others free memory, too, a debug kernel tens of MiB at once: then it is tried again. */
 TEST_F(pins, the_memory_returns_when_the_pipe_is_closed)
 {
-	long long before, held, tolerance = 4 * self->chunk;
-	unsigned int i;
+	long long before = 0, held = 0, tolerance = 4 * self->chunk;
+	const long long least = LENT * (long long)self->chunk - tolerance;
+	int round;
 
 	NEEDS_ARENA();
 	/* tables and lists that stay are made by a first round */
 	memset(self->p, 0x11, 16 * self->chunk);
 	ASSERT_EQ(0, fallocate(self->fd, PUNCH, 0, 16 * self->chunk));
-	before = free_memory();
-	memset(self->p, 0x11, 16 * self->chunk);
-	for (i = 0; i < 12; i++)
-		ASSERT_TRUE(lend_page(self->pipe[1], self->p + i * self->chunk, 64));
-	ASSERT_EQ(0, fallocate(self->fd, PUNCH, 0, 16 * self->chunk));
-	held = before - free_memory();
-	EXPECT_LE(12 * (long long)self->chunk - tolerance, held) {
+	for (round = 0; round < 5 && held < least; round++) {
+		if (round)
+			ASSERT_TRUE(pipe_holds(self->pipe[0], 0x11, LENT * 64));
+		before = lend_and_punch(self);
+		ASSERT_LE(0, before);
+		held = before - free_memory();
+	}
+	EXPECT_LE(least, held) {
 		TH_LOG("only %lld bytes are held: pinned chunks went back", held);
 	}
 	close(self->pipe[0]);
