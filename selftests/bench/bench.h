@@ -22,7 +22,7 @@ char *map_aligned(size_t bytes, size_t align);
 /* So many pages of @unit, or -1: the system has none of that size. */
 int resize_hugetlb_pool(size_t unit, unsigned long pages);
 
-/* forks.c: "@fork" lines. */
+/* forks.c: "@fork" and "@unmap" lines. */
 void measure_forks(size_t unit, size_t chunk);
 
 #endif /* SELFTESTS_BENCH_H */

@@ -8,6 +8,11 @@
  *   @fork WAY UNIT-BYTES FORK WRITE WORST
  *
  * FORK: until the parent goes on; WRITE: the median of the writes; WORST: the dearest.
+ *
+ * And, of the device, what Linux takes for no more than removing the mappings of that heap,
+ * below which no fork can be in which the parent loses them:
+ *
+ *   @unmap UNIT-BYTES COST
  */
 #define _GNU_SOURCE
 #include <stdio.h>
@@ -49,15 +54,21 @@ static pid_t start_child(int *wake)
 	return child;
 }
 
+static void touch_all(char *heap)
+{
+	size_t offset;
+
+	for (offset = 0; offset < HEAP; offset += sysconf(_SC_PAGESIZE))
+		*(volatile char *)(heap + offset) = 1;
+}
+
 static void measure(const char *way, size_t unit, char *heap)
 {
 	uint64_t begin, forked, writes[WRITES];
 	int wake, i, status;
-	size_t offset;
 	pid_t child;
 
-	for (offset = 0; offset < HEAP; offset += sysconf(_SC_PAGESIZE))
-		*(volatile char *)(heap + offset) = 1;
+	touch_all(heap);
 	begin = now();
 	child = start_child(&wake);
 	forked = since(begin);
@@ -79,10 +90,16 @@ static void measure_device(size_t chunk)
 {
 	int fd = open_arena(HEAP, chunk, HPHEAP_CREATE_FORK_COW);
 	char *heap = mmap(NULL, HEAP, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	uint64_t begin;
 
 	close(fd);
 	if (heap == MAP_FAILED)
 		die("mmap of an arena");
+	touch_all(heap);
+	begin = now();
+	if (madvise(heap, HEAP, MADV_DONTNEED))
+		die("MADV_DONTNEED");
+	printf("@unmap %zu %llu\n", chunk, (unsigned long long)since(begin));
 	measure("device", chunk, heap);
 }
 
