@@ -207,6 +207,23 @@ static bool too_much(int error)
 }
 
 /*
+ * Memory that is away is closed: who touches it is found out. Each time may split a mapping in
+ * three; Linux joins them again, but not those of an arena that was copied at fork(), and
+ * a process may have some 65,000. So from the first fork on it stays open: a stray touch brings
+ * memory back that nobody counts, and so does mlockall().
+ */
+static bool stays_open(const struct hph_backend *backend)
+{
+	return backend->forked && backend->fork == HPHEAP_FORK_COW;
+}
+
+static void close_unit(const struct hph_backend *backend, uintptr_t addr)
+{
+	if (!stays_open(backend))
+		hph_os_close_down(addr, HPHEAP_HUGE_SIZE);
+}
+
+/*
  * What was refused once is not asked for each time: after a refusal an arena
  * is at most twice as large as the last one that was given.
  */
@@ -229,22 +246,12 @@ static int device_attach(struct hph_backend *backend, uintptr_t addr, size_t byt
 			return error;
 		bytes = hph_round_down(bytes / 2, HPHEAP_HUGE_SIZE);
 	}
+	if (stays_open(backend))
+		hph_os_open_up(addr, bytes);
 	if (bytes >= device->most)
 		device->most = bytes <= SIZE_MAX / 4 ? 2 * bytes : SIZE_MAX;
 	*attached = bytes;
 	return 0;
-}
-
-/*
- * Memory that is away is closed: who touches it is found out. Each time may split a mapping in
- * three; Linux joins them again, but not those of an arena that was copied at fork(), and
- * a process may have some 65,000. So then it stays open: a stray touch brings memory back
- * that nobody counts, and so does mlockall().
- */
-static void close_unit(struct hph_backend *backend, uintptr_t addr)
-{
-	if (!backend->forked || backend->fork != HPHEAP_FORK_COW)
-		hph_os_close_down(addr, HPHEAP_HUGE_SIZE);
 }
 
 static int device_commit(struct hph_backend *backend, uintptr_t addr)

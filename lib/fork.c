@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /*
- * A heap after fork(), in the child.
+ * A heap before fork(), and after it in the child.
  *
  * Anonymous memory is copied on write by the kernel, that of the device by the module: the
  * child has all of it. Where the module cannot, or that is not wanted, the device's memory is
@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "cache.h"
+#include "os.h"
 
 static void for_each_unit(struct hpheap *heap, void (*visit)(struct hpheap *, struct hph_unit *))
 {
@@ -34,6 +35,45 @@ static void for_each_unit(struct hpheap *heap, void (*visit)(struct hpheap *, st
 static struct hph_pages *pages_of(const struct hpheap *heap, const struct hph_unit *unit)
 {
 	return &heap->zones[hph_unit_zone(unit)].pages;
+}
+
+/* Attached, and without memory that counts: see close_unit() in backend_device.c. */
+static bool is_closed(const struct hpheap *heap, uintptr_t number)
+{
+	const struct hph_unit *unit = hph_unitmap_find(&heap->map, number);
+	const enum hph_unit_state state = unit ? hph_unit_state(unit) : HPH_UNIT_NONE;
+
+	return (state == HPH_UNIT_EMPTY || state == HPH_UNIT_PURGEABLE) &&
+	       unit->owner == heap->backend;
+}
+
+/* Runs of closed units, each in one go. What fails here is opened when it gets memory. */
+static void open_closed(const struct hpheap *heap)
+{
+	const struct hph_block *block;
+	uintptr_t number, first, end;
+
+	for (block = heap->arena.blocks; block; block = block->next) {
+		end = hph_unit_of(block->end);
+		for (number = hph_unit_of(block->first); number < end; number++) {
+			for (first = number; number < end && is_closed(heap, number); number++)
+				;
+			if (first != number)
+				hph_os_open_up(hph_unit_addr(first),
+					       (number - first) << HPH_HUGE_SHIFT);
+		}
+	}
+}
+
+/*
+ * All threads of the heap stand still. From its first fork on what the device has mapped stays
+ * open: mappings that were copied do not become one again.
+ */
+void hph_before_fork(struct hpheap *heap)
+{
+	if (heap->backend->fork == HPHEAP_FORK_COW && !heap->backend->forked)
+		open_closed(heap);
+	heap->backend->forked = true;
 }
 
 /* Where the parent's memory is in its place, its addresses are never used again. */

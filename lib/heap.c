@@ -65,7 +65,7 @@ static void before_fork(void)
 	hph_scavenger_before_fork();
 	for (heap = registry; heap; heap = heap->next) {
 		hph_heap_stop(heap);
-		heap->backend->forked = true;
+		hph_before_fork(heap);
 	}
 }
 

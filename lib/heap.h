@@ -116,6 +116,7 @@ bool hph_thicken_back(struct hpheap *heap, struct hph_zone *zone, bool early);
 uintptr_t hph_thicken_span(struct hpheap *heap, struct hph_zone *zone,
 			   const struct hph_want *want, bool *zero);
 void hph_fence(struct hpheap *heap, struct hph_zone *zone, const struct hph_found *found);
+void hph_before_fork(struct hpheap *heap);
 void hph_after_fork(struct hpheap *heap);
 
 #endif /* HPH_HEAP_H */

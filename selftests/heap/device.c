@@ -487,6 +487,31 @@ TEST_F(device, mappings_do_not_become_more_and_more_after_a_fork)
 	EXPECT_ON_DEVICE();
 }
 
+/* Neither what had no memory at the fork, nor what comes from the device behind it. */
+TEST_F(device, units_without_memory_are_one_mapping_at_a_fork_and_stay_it)
+{
+	char *spans[16];
+	size_t before, i;
+	char *grown;
+
+	NEED_MEMLOCK();
+	ASSERT_EQ(0, hpheap_reserve(self->heap, 16 * UNIT, HPHEAP_NODE_ANY));
+	EXPECT_EQ(16 * UNIT, hpheap_scavenge(self->heap, SIZE_MAX));
+	EXPECT_EQ(0, in_child(do_nothing, NULL));
+	before = mappings();
+	for (i = 0; i < 16; i++) {
+		spans[i] = hpheap_span_alloc(self->heap, UNIT, 0, HPHEAP_SPAN_ZERO);
+		ASSERT_NE(NULL, spans[i]);
+		memset(spans[i], 1, UNIT);
+	}
+	EXPECT_GE(before + 2, mappings());
+	grown = hpheap_span_alloc(self->heap, 5 * UNIT, 0, HPHEAP_SPAN_ZERO);
+	ASSERT_NE(NULL, grown);
+	EXPECT_TRUE(is_zero(grown, 5 * UNIT));
+	EXPECT_GE(before + 4, mappings());
+	EXPECT_ON_DEVICE();
+}
+
 static int node_of(const void *addr)
 {
 	int node = -1;
