@@ -12,6 +12,7 @@ import signal
 import struct
 import subprocess
 import termios
+import time
 
 from fakeroot import MIB
 from harness import CLEAN, SANITIZER_OPTIONS, CtlTest
@@ -185,6 +186,8 @@ class Terminal(CtlTest):
         def own_terminal():
             os.setsid()
             fcntl.ioctl(self.slave, termios.TIOCSCTTY, 0)
+            # Whoever runs the tests in the background has it ignored, and top heeds that.
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
         self.process = subprocess.Popen([self.tool, "top", "--root", self.root.path, *args],
                                         stdin=self.slave, stdout=self.slave, stderr=self.slave,
                                         preexec_fn=own_terminal, pass_fds=(self.slave,),
@@ -199,9 +202,10 @@ class Terminal(CtlTest):
     def drawn(self, until=b"\033[J"):
         """What comes until a page is whole."""
         text = b""
+        deadline = time.monotonic() + 60
         while until not in text:
             ready, _, _ = select.select([self.master], [], [], 60)
-            self.assertTrue(ready, text)
+            self.assertTrue(ready and time.monotonic() < deadline, text)
             text += os.read(self.master, 65536)
         return text.decode()
 
