@@ -425,7 +425,7 @@ TEST_F(cow, pages_in_a_pipe_do_not_show_what_another_process_writes)
 
 	NEEDS_CHUNKS();
 	ASSERT_EQ(0, pipe(lender.pipe));
-	EXPECT_EQ(0, in_child(lend_and_give_up, &lender));
+	ASSERT_EQ(0, in_child(lend_and_give_up, &lender));
 	memset(self->p, 0x77, self->chunk);
 	ASSERT_EQ(64, read(lender.pipe[0], lent, 64));
 	EXPECT_EQ(NULL, not_all(lent, 64, 1));
