@@ -15,6 +15,9 @@
 #define SNAPSHOTS	6
 #define BUCKETS		40	/* powers of two of nanoseconds */
 
+#define OWNER	1		/* a word of each span that the parent wrote once, */
+#define PARENT	UINT64_C(0x706172656e74)	/* and that children write to */
+
 /* Spans of one writer; a word in each counts, one span after the other. */
 struct writer {
 	pthread_t thread;
@@ -51,6 +54,7 @@ FIXTURE_SETUP(snapshots)
 			writers[i].spans[j] = hpheap_span_alloc(self->heap, UNIT / 4, 0,
 								HPHEAP_SPAN_ZERO);
 			ASSERT_NE(NULL, writers[i].spans[j]);
+			writers[i].spans[j][OWNER] = PARENT;
 		}
 	}
 }
@@ -108,15 +112,26 @@ static bool is_one_moment(const struct writer *writer, uint64_t seen[SPANS])
 	return is && seen[0] - seen[SPANS - 1] <= 1;
 }
 
+/* All that the parent has, with nothing of what any child did. */
+static bool are_the_parents(const struct writer *writer)
+{
+	size_t j;
+
+	for (j = 0; j < SPANS; j++)
+		if (writer->spans[j][OWNER] != PARENT)
+			return false;
+	return true;
+}
+
 static int be_a_snapshot(void *arg)
 {
 	uint64_t seen[WRITERS][SPANS], again[SPANS];
 	struct hpheap *heap = arg;
 	char *own;
-	size_t i;
+	size_t i, j;
 
 	for (i = 0; i < WRITERS; i++)
-		if (!is_one_moment(&writers[i], seen[i]))
+		if (!is_one_moment(&writers[i], seen[i]) || !are_the_parents(&writers[i]))
 			return 1;
 	own = hpheap_span_alloc(heap, 2 * UNIT, 0, HPHEAP_SPAN_ZERO);
 	if (!own || !is_zero(own, 2 * UNIT))
@@ -128,7 +143,8 @@ static int be_a_snapshot(void *arg)
 			return 3;
 	/* And what it writes is nobody else's. */
 	for (i = 0; i < WRITERS; i++)
-		*writers[i].spans[0] = UINT64_MAX;
+		for (j = 0; j < SPANS; j++)
+			writers[i].spans[j][0] = writers[i].spans[j][OWNER] = UINT64_MAX;
 	hpheap_span_free(heap, own);
 	hpheap_span_free(heap, writers[0].spans[1]);
 	return stats_of(heap).spans < WRITERS * SPANS - 1 ? 4 : 0;
@@ -165,6 +181,7 @@ TEST_F(snapshots, are_of_one_moment_and_stay_that)
 		EXPECT_FALSE(writers[i].failed);
 		EXPECT_TRUE(is_one_moment(&writers[i], seen));
 		EXPECT_EQ(seen[0], seen[SPANS - 1]);
+		EXPECT_TRUE(are_the_parents(&writers[i]));
 	}
 	EXPECT_EQ(WRITERS * SPANS, stats_of(self->heap).spans);
 	TH_LOG("99.9 %% of writes took at most %llu ns", (unsigned long long)p999());
