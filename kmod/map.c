@@ -265,8 +265,8 @@ static void arena_open(struct vm_area_struct *vma)
  * a process that switched huge pages off except where advised.
  *
  * Neither VM_DONTEXPAND nor, on chunks of PMD size, VM_MIXEDMAP: VMAs with
- * these never merge again, and a split would cost the PMD for ever.
- * vm_insert_page() needs VM_MIXEDMAP.
+ * these never merge again, and a split would cost the PMD for ever. (Armed ones never
+ * merge anyway.) vm_insert_page() needs VM_MIXEDMAP.
  */
 int hpheap_map(struct file *file, struct vm_area_struct *vma)
 {

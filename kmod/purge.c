@@ -12,8 +12,8 @@
  * chunk's node, charged like the chunk. A shrinker walks the list.
  *
  * Invariants:
- *  U1 folio->private of a chunk is its mark, or NULL; it changes with the folio
- *     locked.
+ *  U1 folio->private of a chunk is its mark, or how many views share it (chunk.c), or
+ *     NULL; it changes with the folio locked.
  *  U2 a chunk with a mark is in its slot and is not mapped: it is mapped only with
  *     the folio locked and the mark taken away.
  *  U3 a mark is in the list until its chunk leaves it with the folio locked.

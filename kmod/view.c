@@ -8,7 +8,6 @@
  */
 #include "view.h"
 
-#include <linux/blk_types.h>
 #include <linux/fs.h>
 #include <linux/mm.h>
 #include <linux/pagemap.h>
@@ -298,8 +297,7 @@ void hpheap_view_release(struct hpheap_view *view, unsigned long index,
 	removed = hpheap_view_remove(view, index, folio, HPHEAP_CHUNK_ABSENT);
 	shared = removed && hpheap_chunk_unshare(folio);
 	if (removed) {
-		if (!shared)
-			hpheap_purge_unmark(view, folio);
+		hpheap_purge_unmark(view, folio);
 		if (mapping)
 			hpheap_view_unmap(view, index, mapping);
 	}

@@ -32,7 +32,7 @@ struct mm_struct;
  *     filled, with the chunk's folio lock held.
  *
  * Lock order: mmap_lock or VMA lock, fill, folio lock, i_mmap_rwsem; lock is
- * innermost and held for a few instructions.
+ * innermost and held for a few instructions. So are the arena's views_lock and chunks_lock.
  */
 struct hpheap_view {
 	struct hpheap_arena *arena;

@@ -482,7 +482,7 @@ size_t hph_pages_take_last_free(struct hph_pages *pages, size_t units, uintptr_t
 	return units;
 }
 
-/* What a fork takes from the child: spans are known still, their memory is not there. */
+/* What a fork takes from the child: spans are known still, their memory is the parent's. */
 void hph_pages_lose(struct hph_pages *pages, struct hph_unit *unit)
 {
 	hph_pages_unfile(pages, unit);

@@ -65,17 +65,20 @@ static double ran(void)
 	return ts.tv_sec + ts.tv_nsec / 1e9;
 }
 
-/* Touches memory from every CPU in turn for a while; returns pages sampled. */
-static long long touch_everywhere(volatile char *p, size_t bytes)
+/*
+ * Touches memory from every CPU in turn until as many pages were sampled as it
+ * has, *seconds at most; says how long that took and returns pages sampled.
+ */
+static long long touch_everywhere(volatile char *p, size_t bytes, double *seconds)
 {
-	long long before = sampled();
-	double until = ran() + 4;
+	long long before = sampled(), enough = bytes / base_page();
+	double start = ran();
 	cpu_set_t all, one;
 	size_t offset;
 	int cpu = 0;
 
 	sched_getaffinity(0, sizeof(all), &all);
-	while (ran() < until) {
+	while (ran() < start + *seconds && sampled() < before + enough) {
 		cpu = (cpu + 1) % CPU_SETSIZE;
 		if (!CPU_ISSET(cpu, &all))
 			continue;
@@ -86,16 +89,17 @@ static long long touch_everywhere(volatile char *p, size_t bytes)
 			p[offset]++;
 	}
 	sched_setaffinity(0, sizeof(all), &all);
+	*seconds = ran() - start;
 	return sampled() - before;
 }
 
 /* A process of its own for each kind of memory: what it has, is sampled too. */
-static int sample(char *p, size_t bytes)
+static int sample(char *p, size_t bytes, double *seconds)
 {
 	long long pages;
 
 	memset(p, 1, bytes);
-	pages = touch_everywhere(p, bytes);
+	pages = touch_everywhere(p, bytes, seconds);
 	/* as many samples as the memory has pages: 100 */
 	pages = pages * 100 / (long long)(bytes / base_page());
 	return pages < 100 ? pages : 100;
@@ -105,6 +109,7 @@ TEST(arenas_are_left_alone)
 {
 	uint64_t nodes = get_info().memory_nodes[0];
 	int fd, anonymous, arena;
+	double *seconds;
 	unsigned int i;
 	pid_t pid;
 	char *p;
@@ -118,18 +123,23 @@ TEST(arenas_are_left_alone)
 	for (i = 0; i < ARRAY_SIZE(settings); i++)
 		write_file(settings[i].path, settings[i].fast);
 
+	seconds = mmap(NULL, sizeof(*seconds), RW, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	ASSERT_NE(MAP_FAILED, (void *)seconds);
+	*seconds = 60;
 	pid = fork();
 	if (!pid)
-		_exit(sample(mmap(NULL, BYTES, RW, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), BYTES));
+		_exit(sample(mmap(NULL, BYTES, RW, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), BYTES, seconds));
 	anonymous = wait_child(pid);
 	if (anonymous < 50)
 		SKIP(return, "NUMA balancing sampled %d %% of anonymous memory only", anonymous);
 
 	NEW_ARENA(fd, BYTES, 0, 0);
 	MAP_ARENA(p, fd, BYTES);
+	/* As long as that took, and some: however slow this system is. */
+	*seconds = 2 + 1.5 * *seconds;
 	pid = fork();
 	if (!pid)
-		_exit(sample(p, BYTES));
+		_exit(sample(p, BYTES, seconds));
 	arena = wait_child(pid);
 	EXPECT_GT(20, arena) { TH_LOG("sampled %d %% of the arena", arena); }
 }

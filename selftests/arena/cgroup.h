@@ -71,6 +71,14 @@ static inline const char *cgroup_new(struct cgroup *cgroup, const char *name)
 	return NULL;
 }
 
+/* For a test that needs one. */
+#define NEW_CGROUP(cgroup, name) do {						\
+	const char *why_none = cgroup_new(cgroup, name);			\
+										\
+	if (why_none)								\
+		SKIP(return, "%s", why_none);					\
+} while (0)
+
 static inline int cgroup_enter(const struct cgroup *cgroup)
 {
 	return cgroup_write(cgroup, "cgroup.procs", "0");

@@ -8,6 +8,7 @@
 #include "system.h"
 #include "stress.h"
 #include "cgroup.h"
+#include "purgeable.h"
 
 #include <sys/prctl.h>
 
@@ -71,12 +72,8 @@ static void write_chunk(struct model *model, size_t i, uint64_t value)
 
 static void mark_chunk(struct model *model, size_t i)
 {
-	struct hpheap_purgeable arg = {
-		.size = sizeof(arg), .start = i * the.chunk, .bytes = the.chunk,
-	};
-
 	check(model, i);
-	if (ioctl(the.fd, HPHEAP_ARENA_PURGEABLE, &arg))
+	if (mark(the.fd, i * the.chunk, the.chunk) < 0)
 		failed("mark");
 	model->marked[i] = true;
 }
@@ -216,7 +213,7 @@ static void press_on(void)
 {
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	while (!atomic_load(&the.stress->stop)) {
-		write_file("/proc/sys/vm/drop_caches", "2");
+		drop_slab();
 		usleep(20000);
 	}
 }
@@ -307,15 +304,12 @@ TEST_F(cow_race, who_finds_no_memory_ends_alone)
 {
 	const double end = now() + stress_seconds();
 	unsigned int killed = 0, lived = 0;
-	const char *missing;
 	struct cgroup group;
 	pid_t child;
 	int status;
 
 	NEEDS_CHUNKS();
-	missing = cgroup_new(&group, "cow-race");
-	if (missing)
-		SKIP(return, "%s", missing);
+	NEW_CGROUP(&group, "cow-race");
 	ASSERT_EQ(0, cgroup_limit(&group, (CHUNKS + CHUNKS / 2) * the.chunk));
 	the.limited = true;
 	while (now() < end && !atomic_load(&the.stress->failed)) {

@@ -62,6 +62,8 @@ TEST(tells_flags)
 	EXPECT_LINE(fd, "hpheap_flags:", "fork-none,strict-node");
 	NEW_ARENA(fd, chunk, 0, HPHEAP_CREATE_FORK_SHARE | HPHEAP_CREATE_CONTIG);
 	EXPECT_LINE(fd, "hpheap_flags:", "fork-share,contig");
+	NEW_ARENA(fd, chunk, 0, HPHEAP_CREATE_FORK_COW);
+	EXPECT_LINE(fd, "hpheap_flags:", "fork-cow");
 }
 
 TEST(follows_what_is_resident)

@@ -237,14 +237,11 @@ TEST_F(memcg, an_unprepared_process_dies_of_SIGBUS_in_time)
 TEST(the_cgroup_of_an_arena_can_be_removed_and_the_arena_goes_on)
 {
 	size_t chunk = default_chunk();
-	const char *missing;
 	struct cgroup group;
 	char *p;
 	int fd;
 
-	missing = cgroup_new(&group, "gone");
-	if (missing)
-		SKIP(return, "%s", missing);
+	NEW_CGROUP(&group, "gone");
 	ASSERT_EQ(0, cgroup_enter(&group));
 	fd = create_arena(4 * chunk, chunk, 0);
 	ASSERT_EQ(0, cgroup_leave());

@@ -214,8 +214,7 @@ TEST_F(pool, gives_nothing_of_a_node_that_the_cpuset_does_not_have)
 	char near[16], control[192];
 
 	NEEDS_NODES();
-	if (cgroup_new(&it.group, "cpuset"))
-		SKIP(return, "no memory cgroup");
+	NEW_CGROUP(&it.group, "cpuset");
 	snprintf(control, sizeof(control), "%s/cgroup.subtree_control", cgroup_root());
 	write_file(control, "+cpuset");
 	snprintf(near, sizeof(near), "%d", __builtin_ctzll(nodes));
@@ -262,8 +261,7 @@ TEST_F(pool, takes_nothing_that_a_cgroup_is_charged_for)
 	int fd;
 
 	NEEDS_ROOT();
-	if (cgroup_new(&group, "pool"))
-		SKIP(return, "no memory cgroup");
+	NEW_CGROUP(&group, "pool");
 	ASSERT_EQ(0, set("pool_bytes", 0));
 	ASSERT_TRUE(eventually(counter("pool_bytes") == 0));
 	ASSERT_EQ(0, cgroup_enter(&group));

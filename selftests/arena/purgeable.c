@@ -343,15 +343,12 @@ TEST_F(purgeable, chunks_of_a_cgroup_at_its_limit_are_taken_the_oldest_first)
 	const volatile uint8_t *status;
 	size_t i, taken = 0;
 	struct hog it;
-	const char *missing;
 	bool warm = false;
 	char *p;
 	int fd;
 
 	NEEDS_CHUNKS();
-	missing = cgroup_new(&it.group, "purge");
-	if (missing)
-		SKIP(return, "%s", missing);
+	NEW_CGROUP(&it.group, "purge");
 	/* What others have marked is not to be touched. */
 	ASSERT_EQ(2, mark(self->fd, 0, 2 * self->chunk));
 	ASSERT_EQ(0, cgroup_enter(&it.group));
@@ -500,12 +497,9 @@ static int take_without_right(void *arg)
 TEST_F(purgeable, who_may_not_have_more_takes_no_marked_chunk_of_others)
 {
 	struct hog it = { .bytes = self->chunk };
-	const char *missing;
 
 	NEEDS_CHUNKS();
-	missing = cgroup_new(&it.group, "purgeable-poor");
-	if (missing)
-		SKIP(return, "%s", missing);
+	NEW_CGROUP(&it.group, "purgeable-poor");
 	ASSERT_EQ(0, cgroup_limit(&it.group, MIB));
 	ASSERT_EQ(2, mark(self->fd, 0, 2 * self->chunk));
 	EXPECT_EQ(0, in_child(take_without_right, &it));

@@ -8,7 +8,7 @@
 static const char * const events[] = {
 	"hpheap_arena_create", "hpheap_chunk_alloc", "hpheap_fault",
 	"hpheap_chunk_release", "hpheap_arena_destroy",
-	"hpheap_chunk_mark", "hpheap_chunk_reuse", "hpheap_chunk_take",
+	"hpheap_chunk_mark", "hpheap_chunk_reuse", "hpheap_chunk_take", "hpheap_chunk_copy",
 };
 
 static const char *tracing(void)
@@ -154,6 +154,28 @@ TEST_F(trace, marks_and_what_becomes_of_them_are_told)
 	ASSERT_EQ(0, drop_slab());
 	EXPECT_EVENT("hpheap_chunk_take: id=%llu chunk=1 ", id);
 	EXPECT_EVENT("hpheap_chunk_release: id=%llu chunk=1 ", id);
+	munmap(p, 3 * self->chunk);
+	close(fd);
+}
+
+static int write_byte(void *p)
+{
+	return touch_write(p, 1);
+}
+
+TEST_F(trace, copies_after_a_fork_are_told)
+{
+	struct stat st;
+	char *p;
+	int fd;
+
+	NEEDS_TRACING();
+	NEW_ARENA(fd, 3 * self->chunk, 0, HPHEAP_CREATE_FORK_COW);
+	ASSERT_EQ(0, fstat(fd, &st));
+	MAP_ARENA(p, fd, 3 * self->chunk);
+	ASSERT_EQ(0, madvise(p, 3 * self->chunk, MADV_POPULATE_WRITE));
+	ASSERT_EQ(0, in_child(write_byte, p + 2 * self->chunk));
+	EXPECT_EVENT("hpheap_chunk_copy: id=%llu chunk=2 ", (unsigned long long)st.st_ino);
 	munmap(p, 3 * self->chunk);
 	close(fd);
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What it costs to make 64 MiB usable, by each way Linux has.
+ * What it costs to make 64 MiB usable, by each way Linux has; forks are in forks.c.
  *
  * Runs in a guest whose clock counts instructions (QEMU -icount shift=0: one
  * is a nanosecond), so what it prints as nanoseconds are instructions, the same

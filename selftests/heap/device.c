@@ -9,13 +9,11 @@
 
 #include <grp.h>
 #include <sys/ioctl.h>
-#include <sys/syscall.h>
 #include <linux/hpheap.h>
 
+#include "../arena/system.h"
+
 #define NOBODY		65534
-#define PAGEMAP_PRESENT	(UINT64_C(1) << 63)
-#define PAGEMAP_FRAME	((UINT64_C(1) << 55) - 1)
-#define MPOL_F_NODE_AND_ADDR 3
 
 static const char *device_path(void)
 {
@@ -107,11 +105,11 @@ static bool unit_is_huge(const char *unit)
 	    (ssize_t)(count * sizeof(*entries)))
 		abort();
 	close(fd);
-	first = entries[0] & PAGEMAP_FRAME;
+	first = entries[0] & PAGEMAP_PFN;
 	huge = geteuid() ? true : first && first % count == 0;
 	for (i = 0; i < count; i++) {
 		huge = huge && entries[i] & PAGEMAP_PRESENT;
-		huge = huge && (!first || (entries[i] & PAGEMAP_FRAME) == first + i);
+		huge = huge && (!first || (entries[i] & PAGEMAP_PFN) == first + i);
 	}
 	free(entries);
 	return huge;
@@ -446,25 +444,18 @@ TEST(spans_are_fenced_after_a_fork_too)
 	hpheap_destroy(lost_heap);
 }
 
-static size_t mappings(void)
+/* Of the whole process. */
+static int mappings(void)
 {
-	FILE *maps = fopen("/proc/self/maps", "re");
-	size_t lines = 0;
-	int c;
-
-	if (!maps)
-		abort();
-	while ((c = getc(maps)) != EOF)
-		lines += c == '\n';
-	fclose(maps);
-	return lines;
+	return mappings_in(NULL, SIZE_MAX);
 }
 
 /* Those of an arena that was copied never become one again, and a process may have so many. */
 TEST_F(device, mappings_do_not_become_more_and_more_after_a_fork)
 {
 	char *spans[16];
-	size_t before, i;
+	int before;
+	size_t i;
 
 	NEED_MEMLOCK();
 	for (i = 0; i < 16; i++) {
@@ -491,7 +482,8 @@ TEST_F(device, mappings_do_not_become_more_and_more_after_a_fork)
 TEST_F(device, units_without_memory_are_one_mapping_at_a_fork_and_stay_it)
 {
 	char *spans[16];
-	size_t before, i;
+	int before;
+	size_t i;
 	char *grown;
 
 	NEED_MEMLOCK();
@@ -510,15 +502,6 @@ TEST_F(device, units_without_memory_are_one_mapping_at_a_fork_and_stay_it)
 	EXPECT_TRUE(is_zero(grown, 5 * UNIT));
 	EXPECT_GE(before + 4, mappings());
 	EXPECT_ON_DEVICE();
-}
-
-static int node_of(const void *addr)
-{
-	int node = -1;
-
-	if (syscall(__NR_get_mempolicy, &node, NULL, 0, addr, MPOL_F_NODE_AND_ADDR))
-		return -1;
-	return node;
 }
 
 /* Nodes with memory, at most two of them. */

@@ -20,6 +20,9 @@ $(O)/heap/%: $(heap-dir)/%.c $(heap-dir)/heap.h $(heap-dir)/regions.h $(heap-dir
 $(O)/heap/fake_device $(O)/heap/fake_fork $(O)/heap/fake_purge: heap-wrap := -Wl,--wrap=ioctl -Wl,--wrap=madvise \
 	-Wl,--wrap=hph_os_forbid
 $(O)/heap/fake_device $(O)/heap/fake_fork $(O)/heap/fake_purge: $(heap-dir)/fake_device.h
+# It tells how long writes took.
+$(O)/heap/snapshots $(O)/guest/heap_snapshots: heap-more := -Iexamples/kv examples/kv/latency.c
+$(O)/heap/snapshots $(O)/guest/heap_snapshots: examples/kv/latency.c examples/kv/latency.h
 $(O)/heap/rounding: heap-wrap := -Wl,--wrap=hph_pages_alloc
 $(O)/heap/probe: heap-wrap := -Wl,--wrap=mincore
 

@@ -10,10 +10,11 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "latency.h"
+
 #define WRITERS		2
 #define SPANS		24
 #define SNAPSHOTS	6
-#define BUCKETS		40	/* powers of two of nanoseconds */
 
 #define OWNER	1		/* a word of each span that the parent wrote once, */
 #define PARENT	UINT64_C(0x706172656e74)	/* and that children write to */
@@ -23,7 +24,7 @@ struct writer {
 	pthread_t thread;
 	struct hpheap *heap;
 	uint64_t *spans[SPANS];
-	uint64_t took[BUCKETS];	/* writes, by how long each took */
+	struct latency latency;	/* of its writes */
 	bool failed;
 };
 
@@ -64,16 +65,6 @@ FIXTURE_TEARDOWN(snapshots)
 	hpheap_destroy(self->heap);
 }
 
-static void note(struct writer *writer, double seconds)
-{
-	const double ns = seconds * 1e9;
-	unsigned int bucket = 0;
-
-	while (bucket < BUCKETS - 1 && (double)((uint64_t)1 << bucket) < ns)
-		bucket++;
-	writer->took[bucket]++;
-}
-
 /* Round after round, and now and then a span that comes and goes. */
 static void *write_on(void *arg)
 {
@@ -87,7 +78,7 @@ static void *write_on(void *arg)
 		for (j = 0; j < SPANS; j++) {
 			begin = now();
 			*(volatile uint64_t *)writer->spans[j] = round;
-			note(writer, now() - begin);
+			latency_record(&writer->latency, (uint64_t)((now() - begin) * 1e9));
 			atomic_thread_fence(memory_order_seq_cst);
 		}
 		span = hpheap_span_alloc(writer->heap, (round % 7 + 1) * 40 * KIB, 0, 0);
@@ -150,24 +141,9 @@ static int be_a_snapshot(void *arg)
 	return stats_of(heap).spans < WRITERS * SPANS - 1 ? 4 : 0;
 }
 
-/* Nanoseconds within which all but one write in a thousand were done. */
-static uint64_t p999(void)
-{
-	uint64_t sum = 0, some = 0;
-	unsigned int bucket;
-	size_t i;
-
-	for (i = 0; i < WRITERS; i++)
-		for (bucket = 0; bucket < BUCKETS; bucket++)
-			sum += writers[i].took[bucket];
-	for (bucket = 0; bucket < BUCKETS && some * 1000 < sum * 999; bucket++)
-		for (i = 0; i < WRITERS; i++)
-			some += writers[i].took[bucket];
-	return (uint64_t)1 << (bucket ? bucket - 1 : 0);
-}
-
 TEST_F(snapshots, are_of_one_moment_and_stay_that)
 {
+	static struct latency all;
 	uint64_t seen[SPANS];
 	size_t i;
 
@@ -182,9 +158,11 @@ TEST_F(snapshots, are_of_one_moment_and_stay_that)
 		EXPECT_TRUE(is_one_moment(&writers[i], seen));
 		EXPECT_EQ(seen[0], seen[SPANS - 1]);
 		EXPECT_TRUE(are_the_parents(&writers[i]));
+		latency_merge(&all, &writers[i].latency);
 	}
 	EXPECT_EQ(WRITERS * SPANS, stats_of(self->heap).spans);
-	TH_LOG("99.9 %% of writes took at most %llu ns", (unsigned long long)p999());
+	TH_LOG("99.9 %% of writes took at most %llu ns",
+	       (unsigned long long)latency_at(&all, 0.999));
 }
 
 TEST_HARNESS_MAIN
