@@ -125,7 +125,7 @@ struct hpheap_stats {
 	uint64_t used_bytes;	/* in live spans, whole heap pages */
 	uint64_t free_bytes;	/* in committed heap pages without a span */
 	uint64_t free_huge_bytes; /* of them: in whole free huge units */
-	uint64_t spans;		/* live spans */
+	uint64_t spans;		/* live spans, those that objects are cut from among them */
 	uint64_t arenas;	/* contiguous pieces of address space */
 	uint64_t grow_calls;	/* reservations of address space, ever */
 	uint64_t commit_calls;	/* huge units committed, ever */
@@ -141,6 +141,8 @@ struct hpheap_stats {
 	uint64_t fenced_bytes;	/* of committed_bytes: freed, and never used again (efence) */
 	uint64_t purgeable_bytes; /* not committed; there until the system needs it (device) */
 	uint64_t scavenged_bytes; /* given back or made purgeable by the scavenger, ever */
+	uint64_t slab_bytes;	/* of used_bytes: in spans that small objects are cut from */
+	uint64_t object_bytes;	/* of slab_bytes: in objects that the program has */
 };
 
 /**
@@ -323,6 +325,37 @@ HPHEAP_API int hpheap_set_policy(const struct hpheap_policy *policy);
  * All numbers are of one moment. Returns 0, or -1 with errno EINVAL.
  */
 HPHEAP_API int hpheap_stats(struct hpheap *heap, struct hpheap_stats *stats);
+
+/**
+ * hpheap_malloc and the others - as malloc(), from the default heap
+ *
+ * Alignment, zero sizes and errors are those of the C library's functions: memory is
+ * aligned to 16 bytes, one of 0 bytes has an address of its own; NULL with errno ENOMEM: no
+ * memory, or more than PTRDIFF_MAX bytes; hpheap_aligned_alloc() also EINVAL: @align is no power
+ * of two. hpheap_realloc() to 0 bytes frees, and returns NULL. hpheap_free() leaves
+ * errno as it is, and ignores NULL.
+ *
+ * Up to 64 KiB memory comes out of size classes that waste less than a ninth, beyond the
+ * alignment; from there on it is whole heap pages. Each thread has a cache. What is
+ * freed twice, not the address that was given out, or written to after it was freed is
+ * noticed in most cases: one line, then abort().
+ */
+HPHEAP_API void *hpheap_malloc(size_t bytes);
+HPHEAP_API void *hpheap_calloc(size_t count, size_t bytes);
+HPHEAP_API void *hpheap_realloc(void *object, size_t bytes);
+HPHEAP_API void *hpheap_aligned_alloc(size_t align, size_t bytes);
+HPHEAP_API void hpheap_free(void *object);
+
+/* So many bytes of @object may be used; 0: NULL. Aborts where there is no object. */
+HPHEAP_API size_t hpheap_malloc_usable_size(const void *object);
+
+/* The same from any heap; freed is where it came from. NULL with errno EINVAL: no heap. */
+HPHEAP_API void *hpheap_malloc_in(struct hpheap *heap, size_t bytes);
+HPHEAP_API void *hpheap_calloc_in(struct hpheap *heap, size_t count, size_t bytes);
+HPHEAP_API void *hpheap_realloc_in(struct hpheap *heap, void *object, size_t bytes);
+HPHEAP_API void *hpheap_aligned_alloc_in(struct hpheap *heap, size_t align, size_t bytes);
+HPHEAP_API void hpheap_free_in(struct hpheap *heap, void *object);
+HPHEAP_API size_t hpheap_malloc_usable_size_in(struct hpheap *heap, const void *object);
 
 /* What a region is. */
 enum hpheap_region_kind {

@@ -113,16 +113,17 @@ void hph_cache_empty(struct hpheap *heap, struct hph_cache *cache)
 	cache->large_most = 0;
 }
 
-/* The same, taking the lock. */
+/* The same with its objects, taking the locks. */
 void hph_cache_empty_locked(struct hpheap *heap, struct hph_cache *cache)
 {
+	hph_racks_empty(heap, cache);
 	pthread_mutex_lock(&cache->zone->lock);
 	hph_cache_empty(heap, cache);
 	pthread_mutex_unlock(&cache->zone->lock);
 }
 
 /* The cache serves the node its thread is on. */
-static void move_here(struct hpheap *heap, struct hph_cache *cache)
+void hph_cache_move_here(struct hpheap *heap, struct hph_cache *cache)
 {
 	struct hph_zone *zone = hph_zone_here(heap);
 
@@ -287,7 +288,7 @@ uintptr_t hph_cache_refill(struct hpheap *heap, const struct hph_want *want, boo
 	if (!cache || !hph_cache_enter(cache))
 		return 0;
 	stack = &cache->stacks[want->pages];
-	move_here(heap, cache);
+	hph_cache_move_here(heap, cache);
 	settle_recent(cache);
 	if (!stack->count && want->align == 1)
 		fetch(cache, want->pages);
@@ -372,6 +373,8 @@ bool hph_cache_flush(struct hpheap *heap)
 
 	if (!cache || !hph_cache_enter(cache))
 		return false;
+	hph_racks_empty(heap, cache);
+	hph_bins_settle(heap, cache->zone);
 	pthread_mutex_lock(&cache->zone->lock);
 	any = hph_cache_recent(cache) || cache->granted || cache->nr_large ||
 	      cache->zone->depot->granted;

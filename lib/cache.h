@@ -14,12 +14,26 @@
 /* Heap pages of large spans in one cache: if the heap can spare so many. */
 #define HPH_CACHE_LARGE_PAGES	((size_t)8 * HPH_UNIT_PAGES)
 
+/* Objects of all classes that one cache has room for: the sum of hph_class.most. */
+#define HPH_CACHE_OBJECTS	6500
+
+/* Bytes of objects in one cache, at most: two huge units' worth. */
+#define HPH_CACHE_OBJECT_BYTES	(2 * HPHEAP_HUGE_SIZE)
+
 #define HPH_CACHE_SLOTS	8	/* heaps whose cache a thread finds at once */
 
 /* Of small spans of one size. */
 struct hph_stack {
 	uint32_t count;
 	uint32_t most;	/* so many may be here now; it is granted while there is demand */
+};
+
+/* Of objects of one class. */
+struct hph_rack {
+	uint64_t inverse;	/* the class's, at hand */
+	uintptr_t *slots;	/* room for as many as the class has */
+	uint32_t count;
+	uint32_t most;		/* so many may be here now */
 };
 
 #if SIZE_MAX > UINT32_MAX
@@ -64,13 +78,32 @@ struct hph_cache {
 	struct hph_stack stacks[HPH_SMALL_PAGES + 1]; /* by pages; [0] stays empty */
 	struct hph_cached small[HPH_SMALL_PAGES + 1][HPH_CACHE_SMALL];
 
+	struct hpheap *heap;
+	uintptr_t secret;	/* the heap's, at hand */
+	/*
+	 * The part of the heap's map in which the last object was that was not in this part: the
+	 * next one is there, too, as a rule, and the way to it need not be gone again.
+	 */
+	uintptr_t leaf_number;
+	const struct hph_leaf *leaf;
+	size_t object_bytes;	/* granted: the sum of what racks may hold */
+	struct hph_rack racks[HPH_CLASSES + 1];	/* by what slab_page says; [0] stays empty */
+
 	const void *owner;	/* the thread; NULL: it has ended; the zone: its depot */
 	struct hph_cache *next;	/* of the heap's, which has them for good */
 	struct hph_zone *zone;	/* where all spans in it are from */
 	unsigned int number;	/* among the heap's */
 	size_t granted;		/* pages: the sum of what stacks may hold */
 	uint64_t look;		/* as the scavenger saw it last */
+
+	uintptr_t objects[HPH_CACHE_OBJECTS];	/* the racks' */
 };
+
+/* The rack for objects of a class. */
+static inline struct hph_rack *hph_cache_rack(struct hph_cache *cache, unsigned int class)
+{
+	return &cache->racks[class + 1];
+}
 
 /* A heap's id is never used again, and never 0: that slot is empty. */
 struct hph_slot {
@@ -82,10 +115,14 @@ struct hph_slot {
 struct hph_thread {
 	struct hph_slot slots[HPH_CACHE_SLOTS];
 	bool known;	/* to the key whose destructor gives the caches up */
-	bool ended;	/* they were given up: what comes now does without */
+	bool ended;	/* they were given up: what comes now does without, */
+	bool joining;	/* and so does what the C library needs for that key */
 };
 
 extern _Thread_local struct hph_thread hph_thread;
+
+/* The calling thread's cache of the default heap, at hand; or NULL. */
+extern _Thread_local struct hph_cache *hph_own_cache;
 
 /* cache.c: the calling thread's */
 uintptr_t hph_cache_refill(struct hpheap *heap, const struct hph_want *want, bool *zero);
@@ -95,6 +132,20 @@ bool hph_cache_flush(struct hpheap *heap);
 /* cache.c: any that is closed, or the caller's */
 void hph_cache_empty(struct hpheap *heap, struct hph_cache *cache);
 void hph_cache_empty_locked(struct hpheap *heap, struct hph_cache *cache);
+
+void hph_cache_move_here(struct hpheap *heap, struct hph_cache *cache);
+
+/* object.c: the part of a cache, and of a zone, that is objects */
+void hph_racks_init(struct hph_cache *cache);
+void hph_racks_empty(struct hpheap *heap, struct hph_cache *cache);
+void hph_racks_after_fork(struct hpheap *heap, struct hph_cache *cache);
+void hph_bins_after_fork(struct hpheap *heap);
+void hph_bins_lose(struct hpheap *heap);
+void hph_objects_count(const struct hpheap *heap, uint64_t *slab_bytes, uint64_t *object_bytes);
+void hph_bins_settle(struct hpheap *heap, struct hph_zone *zone);
+void hph_bins_settle_idle(struct hpheap *heap, struct hph_zone *zone);
+void hph_bins_lock(struct hpheap *heap);
+void hph_bins_unlock(struct hpheap *heap);
 
 /* caches.c */
 void hph_caches_prepare(void);
@@ -161,10 +212,25 @@ static inline uint32_t hph_cache_begin(struct hph_cache *cache)
 	return atomic_load_explicit(&cache->guard, memory_order_acquire);
 }
 
+/* Without the span that was freed last: for who has not looked at it. */
+static inline void hph_cache_leave(struct hph_cache *cache)
+{
+	atomic_store_explicit(&cache->door.inside, 0, memory_order_release);
+}
+
 /* False: it is closed. */
 static inline bool hph_cache_enter(struct hph_cache *cache)
 {
 	if (__builtin_expect(!(hph_cache_begin(cache) & HPH_GUARD_CLOSED), 1))
+		return true;
+	atomic_store_explicit(&cache->door.inside, 0, memory_order_release);
+	return false;
+}
+
+/* False: it is closed, or an object in @unit is none for it. Shunned units are no matter here. */
+static inline bool hph_cache_enter_for(struct hph_cache *cache, const struct hph_unit *unit)
+{
+	if (__builtin_expect(hph_cache_begin(cache) == hph_unit_tag(unit), 1))
 		return true;
 	atomic_store_explicit(&cache->door.inside, 0, memory_order_release);
 	return false;

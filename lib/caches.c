@@ -7,6 +7,7 @@
  * a thread does with its own is in cache.c.
  */
 #include "cache.h"
+#include "guard.h"
 
 #include <sched.h>
 #include <string.h>
@@ -17,6 +18,7 @@
 #define YIELDS	16
 
 _Thread_local struct hph_thread hph_thread;
+_Thread_local struct hph_cache *hph_own_cache;
 
 static pthread_key_t thread_key;
 static bool usable;	/* set once, before the first heap is there */
@@ -27,6 +29,7 @@ static void end_thread(void *thread)
 {
 	memset(hph_thread.slots, 0, sizeof(hph_thread.slots));
 	hph_thread.ended = true;
+	hph_own_cache = NULL;
 	hph_heaps_visit(leave, thread);
 }
 
@@ -56,7 +59,11 @@ static struct hph_cache *make(struct hpheap *heap, const void *owner, struct hph
 
 	if (!cache)
 		return NULL;
-	memset(cache, 0, sizeof(*cache));	/* so that no fault comes later */
+	memset(cache, 0, offsetof(struct hph_cache, objects));	/* so that no fault comes later */
+	cache->heap = heap;
+	cache->leaf_number = SIZE_MAX;
+	cache->secret = heap->secret;
+	hph_racks_init(cache);
 	cache->number = heap->caches ? heap->caches->number + 1 : 0;
 	cache->next = heap->caches;
 	heap->caches = cache;
@@ -96,28 +103,36 @@ struct hph_cache *hph_cache_join(struct hpheap *heap)
 	struct hph_slot *slot = &hph_thread.slots[heap->id % HPH_CACHE_SLOTS];
 	struct hph_cache *cache;
 
-	if (!usable || hph_thread.ended || heap->efence)
+	if (!usable || hph_thread.ended || hph_thread.joining || heap->efence)
 		return NULL;
-	if (!hph_thread.known && pthread_setspecific(thread_key, &hph_thread))
+	if (!hph_thread.known) {
+		hph_thread.joining = true;
+		hph_thread.known = !pthread_setspecific(thread_key, &hph_thread);
+		hph_thread.joining = false;
+	}
+	if (!hph_thread.known)
 		return NULL;
-	hph_thread.known = true;
 	pthread_mutex_lock(&heap->grow);
 	cache = find_cache(heap);
 	pthread_mutex_unlock(&heap->grow);
 	if (cache) {
 		slot->cache = cache;
 		slot->heap = heap->id;
+		if (hph_heap_is_default(heap) && !hph_guard_rate)
+			hph_own_cache = cache;
 	}
 	return cache;
 }
 
+/* It was left either by a store of the word, or by one of inside alone: both are acquired. */
 static bool is_inside(struct hph_cache *cache)
 {
 	const union hph_door door = {
 		.word = __atomic_load_n(&cache->door.word, __ATOMIC_ACQUIRE),
 	};
 
-	return door.inside;
+	return door.inside ||
+	       atomic_load_explicit(&cache->door.inside, memory_order_acquire);
 }
 
 /* Until hph_caches_open() their threads do without them. */
@@ -168,11 +183,14 @@ void hph_caches_count(const struct hpheap *heap, size_t *spans, size_t *pages)
 void hph_caches_drain(struct hpheap *heap)
 {
 	struct hph_cache *cache;
+	unsigned int i;
 
 	pthread_mutex_lock(&heap->grow);
 	hph_caches_close(heap);
 	for (cache = heap->caches; cache; cache = cache->next)
 		hph_cache_empty_locked(heap, cache);
+	for (i = 0; i < heap->nr_zones; i++)
+		hph_bins_settle(heap, &heap->zones[i]);
 	hph_caches_open(heap);
 	pthread_mutex_unlock(&heap->grow);
 }
@@ -191,6 +209,9 @@ static uint64_t look_of(const struct hph_cache *cache)
 	for (i = 1; i <= HPH_SMALL_PAGES; i++)
 		if (cache->stacks[i].count)
 			look = look * 31 + cache->small[i][cache->stacks[i].count - 1].addr;
+	for (i = 1; i <= HPH_CLASSES; i++)
+		if (cache->racks[i].count)
+			look = look * 31 + cache->racks[i].slots[cache->racks[i].count - 1];
 	return look;
 }
 
@@ -198,6 +219,7 @@ static uint64_t look_of(const struct hph_cache *cache)
 void hph_caches_drain_idle(struct hpheap *heap)
 {
 	struct hph_cache *cache;
+	unsigned int i;
 	uint64_t look;
 
 	pthread_mutex_lock(&heap->grow);
@@ -208,6 +230,8 @@ void hph_caches_drain_idle(struct hpheap *heap)
 			hph_cache_empty_locked(heap, cache);
 		cache->look = look;
 	}
+	for (i = 0; i < heap->nr_zones; i++)
+		hph_bins_settle_idle(heap, &heap->zones[i]);
 	hph_caches_open(heap);
 	pthread_mutex_unlock(&heap->grow);
 }
@@ -236,6 +260,7 @@ void hph_caches_after_fork(struct hpheap *heap)
 	struct hph_cache *cache;
 
 	for (cache = heap->caches; cache; cache = cache->next) {
+		hph_racks_after_fork(heap, cache);
 		hph_cache_empty(heap, cache);
 		if (cache->owner != &hph_thread && cache->owner != cache->zone)
 			cache->owner = NULL;

@@ -160,6 +160,7 @@ static void put_units_right(struct hpheap *heap, bool lost)
 		for (i = 0; i < heap->nr_zones; i++)
 			forget_free(&heap->zones[i].pages);
 		for_each_unit(heap, lose);
+		hph_bins_lose(heap);
 		heap->lost = true;
 	}
 	for_each_unit(heap, reserve);
@@ -176,6 +177,7 @@ void hph_after_fork(struct hpheap *heap)
 	unsigned int i;
 
 	hph_caches_after_fork(heap);
+	hph_bins_after_fork(heap);
 	if (lost || atomic_load(&heap->busy_units))
 		put_units_right(heap, lost);
 	for (i = 0; i < heap->nr_zones; i++) {

@@ -9,7 +9,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "bootstrap.h"
 #include "cache.h"
+#include "guard.h"
 #include "options.h"
 #include "os.h"
 #include "publish.h"
@@ -43,12 +45,14 @@ void hph_heap_stop(struct hpheap *heap)
 {
 	pthread_mutex_lock(&heap->grow);
 	hph_caches_close(heap);
+	hph_bins_lock(heap);
 	hph_zones_lock(heap);
 }
 
 void hph_heap_resume(struct hpheap *heap)
 {
 	hph_zones_unlock(heap);
+	hph_bins_unlock(heap);
 	hph_caches_open(heap);
 	pthread_mutex_unlock(&heap->grow);
 }
@@ -67,12 +71,16 @@ static void before_fork(void)
 		hph_heap_stop(heap);
 		hph_before_fork(heap);
 	}
+	hph_guard_lock();
+	hph_bootstrap_lock();
 }
 
 static void unlock_all(bool in_child)
 {
 	struct hpheap *heap;
 
+	hph_bootstrap_unlock();
+	hph_guard_unlock();
 	for (heap = registry; heap; heap = heap->next)
 		hph_heap_resume(heap);
 	hph_scavenger_after_fork(in_child);
@@ -106,6 +114,11 @@ static void watch_forks(void)
 __attribute__((constructor)) static void watch_forks_early(void)
 {
 	pthread_once(&once, watch_forks);
+}
+
+bool hph_heap_is_default(const struct hpheap *heap)
+{
+	return heap == atomic_load(&default_heap);
 }
 
 /* Calls @visit for every heap; none is made, destroyed or forked meanwhile. */
@@ -266,8 +279,13 @@ static int create(const struct hpheap_options *options, struct hph_backend *back
 
 	if (!heap)
 		return -ENOMEM;
+	if (!heaps_made) {
+		hph_classes_init();
+		hph_guard_start(hph_environment()->guard);
+	}
 	heap->meta = meta;
 	heap->base_page = base_page;
+	heap->secret = hph_os_random();
 	error = init(heap, options, backend);
 	if (error) {
 		meta = heap->meta;

@@ -9,6 +9,7 @@
 #include "backend.h"
 #include "meta.h"
 #include "pagealloc.h"
+#include "slab.h"
 
 #define HPH_MAX_ZONES	64u
 
@@ -22,6 +23,8 @@ struct hph_zone {
 	pthread_mutex_t lock;	/* of all that follows; never held across a system call */
 	int node;		/* HPHEAP_NODE_ANY: as the heap's placement says */
 	struct hph_pages pages;
+	struct hph_bin *bins;	/* of slabs, by class; NULL: no object was wanted yet */
+	pthread_mutex_t bin_locks[HPH_BIN_LOCKS];	/* before lock */
 	struct hph_cache *depot; /* of spans on their way from one thread to another */
 	size_t device_units;	/* that have memory, of the device */
 	size_t fallback_units;	/* that have memory, of the fallback */
@@ -63,6 +66,8 @@ struct hpheap {
 	_Atomic size_t large_granted;	/* heap pages of large spans in thread caches, at most */
 	_Atomic size_t scavenged_pages;	/* ever, by the scavenger */
 	_Atomic size_t busy_units;	/* changed under the lock of some zone */
+	_Atomic bool has_objects;	/* the zones have bins */
+	uintptr_t secret;		/* of this heap: see object.c */
 
 	pthread_mutex_t grow;		/* meta, arena, caches, attaching to backends */
 	struct hph_meta meta;
@@ -75,6 +80,7 @@ struct hpheap {
 	struct hpheap *next;		/* in the registry */
 };
 
+bool hph_heap_is_default(const struct hpheap *heap);
 void hph_heaps_visit(void (*visit)(struct hpheap *heap, void *arg), void *arg);
 int hph_heap_create(const struct hpheap_options *options, struct hph_backend *backend,
 		    size_t base_page, struct hpheap **result);

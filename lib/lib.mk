@@ -7,6 +7,8 @@ lib-objects := $(lib-sources:%.c=$(O)/%.o)
 lib-soname  := libhpheap.so.0
 lib-shared  := $(O)/$(lib-soname)
 lib-static  := $(O)/libhpheap.a
+lib-malloc  := $(O)/libhpheap-malloc.so
+lib-malloc-object := $(O)/lib/replace/malloc.o
 lib-cflags  := $(CSTD) $(WARNINGS) -fPIC -fvisibility=hidden -ftls-model=initial-exec -pthread
 lib-cppflags := -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64
 lib-libs    := -lnuma -pthread
@@ -20,20 +22,31 @@ endif
 
 all-targets     += lib
 install-targets += install-lib
-help-lines      += lib '$(lib-shared), $(lib-static)'
+help-lines      += lib '$(lib-shared), $(lib-static), $(lib-malloc)'
 
 .PHONY: lib install-lib uninstall-lib
-lib: $(lib-shared) $(O)/libhpheap.so $(lib-static)
+lib: $(lib-shared) $(O)/libhpheap.so $(lib-static) $(lib-malloc)
 
 $(O)/lib/%.o: lib/%.c lib/lib.mk
 	@mkdir -p $(@D)
 	$(call say,CC)$(CC) $(CPPFLAGS) $(lib-cppflags) $(CFLAGS) $(lib-cflags) -MMD -MP -c -o $@ $<
 
--include $(lib-objects:.o=.d)
+-include $(lib-objects:.o=.d) $(lib-malloc-object:.o=.d)
+
+# What replaces malloc() must not be compiled as if it called that.
+$(lib-malloc-object): lib-cflags += -fno-builtin -Ilib
 
 $(lib-shared): $(lib-objects) lib/libhpheap.map
 	$(call say,LD)$(CC) $(CFLAGS) -shared -Wl,-soname,$(lib-soname) -Wl,--version-script=lib/libhpheap.map \
-		-Wl,-z,defs -Wl,-z,nodelete $(LDFLAGS) -o $@ $(lib-objects) $(lib-libs)
+		-Wl,-z,defs -Wl,-z,nodelete -Wl,-Bsymbolic-functions $(LDFLAGS) \
+		-o $@ $(lib-objects) $(lib-libs)
+
+# For LD_PRELOAD, or to be linked instead of the other: it is all of the library.
+$(lib-malloc): $(lib-objects) $(lib-malloc-object) lib/replace/libhpheap-malloc.map
+	$(call say,LD)$(CC) $(CFLAGS) -shared -Wl,-soname,$(@F) \
+		-Wl,--version-script=lib/replace/libhpheap-malloc.map \
+		-Wl,-z,defs -Wl,-z,nodelete -Wl,-Bsymbolic-functions $(LDFLAGS) \
+		-o $@ $(lib-objects) $(lib-malloc-object) $(lib-libs)
 
 $(O)/libhpheap.so: $(lib-shared)
 	ln -sf $(lib-soname) $@
@@ -46,6 +59,7 @@ install-lib: lib
 	install -D -m 644 include/hpheap.h $(DESTDIR)$(INCLUDEDIR)/hpheap.h
 	install -D -m 755 $(lib-shared) $(DESTDIR)$(LIBDIR)/$(lib-soname)
 	ln -sf $(lib-soname) $(DESTDIR)$(LIBDIR)/libhpheap.so
+	install -D -m 755 $(lib-malloc) $(DESTDIR)$(LIBDIR)/$(notdir $(lib-malloc))
 	install -D -m 644 $(lib-static) $(DESTDIR)$(LIBDIR)/libhpheap.a
 	install -d $(DESTDIR)$(LIBDIR)/pkgconfig
 	sed -e 's,@PREFIX@,$(PREFIX),; s,@LIBDIR@,$(LIBDIR),; s,@INCLUDEDIR@,$(INCLUDEDIR),' \
@@ -56,4 +70,5 @@ uninstall: uninstall-lib
 uninstall-lib:
 	rm -f $(DESTDIR)$(INCLUDEDIR)/hpheap.h $(DESTDIR)$(LIBDIR)/$(lib-soname) \
 		$(DESTDIR)$(LIBDIR)/libhpheap.so $(DESTDIR)$(LIBDIR)/libhpheap.a \
+		$(DESTDIR)$(LIBDIR)/$(notdir $(lib-malloc)) \
 		$(DESTDIR)$(LIBDIR)/pkgconfig/hpheap.pc

@@ -32,6 +32,20 @@ static const struct bitmask *memory_nodes(void)
 	return nodes && numa_bitmask_weight(nodes) > 0 ? nodes : NULL;
 }
 
+/* Have libnuma's constructors run, or all? Ours comes after that. */
+static bool constructed;
+
+__attribute__((constructor)) static void note_constructors(void)
+{
+	constructed = true;
+}
+
+/* Before that a heap would have one zone for all nodes. */
+bool hph_numa_known(void)
+{
+	return constructed || memory_nodes();
+}
+
 bool hph_numa_node_valid(uint32_t node)
 {
 	const struct bitmask *nodes = memory_nodes();

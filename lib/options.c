@@ -122,6 +122,17 @@ bool hph_parse_size(const char *text, uint64_t *bytes)
 	return true;
 }
 
+/* A decimal number. */
+bool hph_parse_count(const char *text, uint32_t *count)
+{
+	uint64_t value;
+
+	if (!parse_digits(&text, &value) || *text || value > INT32_MAX)
+		return false;
+	*count = (uint32_t)value;
+	return true;
+}
+
 /* "0" or "1" */
 bool hph_parse_switch(const char *text, bool *on)
 {
@@ -147,6 +158,7 @@ static void read_environment(void)
 	const char *limit = secure_getenv("HPHEAP_LIMIT");
 	const char *device = secure_getenv("HPHEAP_DEVICE");
 	const char *efence = secure_getenv("HPHEAP_EFENCE");
+	const char *guard = secure_getenv("HPHEAP_GUARD");
 
 	if (backend && !hph_parse_backend(backend, &environment.backend))
 		hph_os_say("HPHEAP_BACKEND=%.64s: not auto, device, thp or small; using auto",
@@ -159,6 +171,8 @@ static void read_environment(void)
 			   "using no limit", limit);
 	if (efence && !hph_parse_switch(efence, &environment.efence))
 		hph_os_say("HPHEAP_EFENCE=%.64s: not 0 or 1; using 0", efence);
+	if (guard && !hph_parse_count(guard, &environment.guard))
+		hph_os_say("HPHEAP_GUARD=%.64s: not a number; guarding nothing", guard);
 	environment.fork = HPHEAP_FORK_COW;
 	if (fork && !hph_parse_fork(fork, &environment.fork))
 		hph_os_say("HPHEAP_FORK=%.64s: not cow, share or none; using cow", fork);

@@ -13,6 +13,7 @@ struct hph_environment {
 	struct hph_place place;
 	uint64_t limit_bytes;
 	bool efence;
+	uint32_t guard;
 	bool scavenge;
 	enum hpheap_fork fork;
 	struct hpheap_policy policy;
@@ -26,6 +27,7 @@ bool hph_parse_place(const char *text, struct hph_place *place);
 bool hph_parse_switch(const char *text, bool *on);
 bool hph_parse_on_off(const char *text, bool *on);
 bool hph_parse_fork(const char *text, enum hpheap_fork *fork);
+bool hph_parse_count(const char *text, uint32_t *count);
 bool hph_parse_size(const char *text, uint64_t *bytes);
 
 #endif /* HPH_OPTIONS_H */

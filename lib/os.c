@@ -16,8 +16,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/random.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/sysinfo.h>
@@ -293,6 +295,17 @@ int hph_os_hold_cancel(void)
 void hph_os_allow_cancel(int state)
 {
 	pthread_setcancelstate(state, NULL);
+}
+
+/* Nobody shall guess it; where the system has none to give yet, at least it differs. */
+uintptr_t hph_os_random(void)
+{
+	const uintptr_t *given = (const uintptr_t *)getauxval(AT_RANDOM);
+	uintptr_t value;
+
+	if (getrandom(&value, sizeof(value), GRND_NONBLOCK) == (ssize_t)sizeof(value))
+		return value;
+	return given ? *given : (uintptr_t)getpid();
 }
 
 /* All memory of the system, swap included, as far as the process has addresses for it. */

@@ -35,6 +35,7 @@ void hph_os_fence(void);
 void hph_os_nap(void);
 int hph_os_hold_cancel(void);
 void hph_os_allow_cancel(int state);
+uintptr_t hph_os_random(void);
 uint64_t hph_os_memory(void);
 int hph_os_read_text(const char *path, char *text, size_t size);
 int hph_os_read_line(const char *path, char *text, size_t size);

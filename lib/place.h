@@ -17,6 +17,7 @@ struct hph_place {
 #define HPH_NUMA_NODES	1024	/* the kernel's own limits */
 #define HPH_NUMA_CPUS	8192
 
+bool hph_numa_known(void);
 bool hph_numa_node_valid(uint32_t node);
 unsigned int hph_numa_nodes(uint32_t *nodes, unsigned int most);
 int hph_numa_distance(unsigned int from, unsigned int to);

@@ -45,8 +45,9 @@ struct hph_publication {
 		 sizeof(struct hph_zone), offsetof(struct hph_zone, pages.used_pages), \
 		 offsetof(struct hph_zone, pages.away_pages),			\
 		 offsetof(struct hph_zone, pages.fenced_pages)),		\
-		 HPH_MIX(offsetof(struct hph_zone, pages.memory_units),		\
-			 offsetof(struct hph_zone, pages.purgeable_units)),	\
+		 HPH_MIX(HPH_MIX(offsetof(struct hph_zone, pages.memory_units),	\
+				 offsetof(struct hph_zone, pages.purgeable_units)), \
+			 offsetof(struct hpheap, peak_units)),			\
 		 offsetof(struct hph_cache, door),			\
 		 offsetof(struct hph_cache, large_pages), offsetof(struct hph_cache, stacks)), \
 		 offsetof(struct hph_cache, small), offsetof(struct hph_cache, next), \

@@ -322,8 +322,16 @@ static bool sleep_until(int64_t until)
 	return go_on;
 }
 
+/*
+ * Is the calling thread making that thread, with the lock held? The C library takes memory for
+ * it from malloc(), which may be a heap that has to grow.
+ */
+static _Thread_local bool starting;
+
 void hph_scavenger_hurry(void)
 {
+	if (starting)
+		return;
 	pthread_mutex_lock(&lock);
 	hurried = true;
 	if (runs)
@@ -443,7 +451,9 @@ void hph_scavenger_start(void)
 			pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
 			pthread_cond_init(&wake, &attr);
 			pthread_condattr_destroy(&attr);
+			starting = true;
 			runs = !create_thread();
+			starting = false;
 		}
 	}
 	pthread_mutex_unlock(&lock);

@@ -146,7 +146,8 @@ static struct hph_zone *lock_span(struct hpheap *heap, uintptr_t addr, struct hp
 			break;
 		pthread_mutex_unlock(&zone->lock);	/* Empty ones may go to another. */
 	}
-	if (hph_pages_find(&zone->pages, addr, found) && found->live)
+	if (hph_pages_find(&zone->pages, addr, found) && found->live &&
+	    !(hph_unit_live(found->unit, found->page) & HPH_LIVE_SLAB))
 		return zone;
 	pthread_mutex_unlock(&zone->lock);
 	return NULL;

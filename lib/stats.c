@@ -53,6 +53,7 @@ void hph_stats_read(struct hpheap *heap, struct hpheap_stats *stats)
 
 	read_zones(heap, stats);
 	hph_caches_count(heap, &spans, &pages);
+	hph_objects_count(heap, &stats->slab_bytes, &stats->object_bytes);
 	stats->used_bytes -= page_bytes(pages);
 	stats->scavenged_bytes = page_bytes(atomic_load(&heap->scavenged_pages));
 	stats->spans -= spans;

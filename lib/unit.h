@@ -7,6 +7,7 @@
 #include "units.h"
 
 struct hph_backend;
+struct hph_slab;
 
 /* One bit for each heap page of a huge unit. */
 typedef uint64_t hph_pagemap[HPH_UNIT_WORDS];
@@ -23,6 +24,12 @@ typedef uint64_t hph_pagemap[HPH_UNIT_WORDS];
 #define HPH_LIVE_LARGE	33u
 #define HPH_LIVE_BEYOND	34u
 #define HPH_LIVE_SIZE	0x80u
+
+/* And where a slab begins, a small span that objects are cut from: this, and its pages. */
+#define HPH_LIVE_SLAB	0x40u
+
+#define HPH_SLAB_CLASS	0x7fu	/* in hph_unit.slab_page */
+#define HPH_SLAB_BACK	7
 
 #define HPH_NEVER	0	/* no window has this number */
 
@@ -58,6 +65,12 @@ struct hph_unit {
 	 * changes when a span goes from one to the other, by the thread that has it.
 	 */
 	_Atomic uint8_t live[HPH_UNIT_PAGES];
+	/*
+	 * What a page of a slab is: its class plus 1, and from HPH_SLAB_BACK on, how many pages
+	 * before it the slab begins; 0: it is none. It is the same as long as there is an object.
+	 */
+	_Atomic uint16_t slab_page[HPH_UNIT_PAGES];
+	struct hph_slab **slabs; /* see slab_at() in slab.c; NULL: there was none yet */
 	struct hph_unit *link[2]; /* of a list or tree, as the state says */
 	struct hph_unit *broken[2]; /* of the list of those, while USED and away has bits */
 	struct hph_backend *owner; /* what it is attached to, or NULL: reserved */

@@ -43,13 +43,15 @@ static inline struct hph_unit *hph_unitmap_find(const struct hph_unitmap *map, u
 	return leaf ? &leaf->units[number & (HPH_LEAF_UNITS - 1)] : NULL;
 }
 
+static inline struct hph_leaf *hph_unitmap_leaf(const struct hph_unitmap *map, uintptr_t number)
+{
+	return atomic_load_explicit(&map->top[number >> HPH_LEAF_BITS], memory_order_acquire);
+}
+
 /* Of an address that is the heap's. */
 static inline struct hph_unit *hph_unitmap_get(const struct hph_unitmap *map, uintptr_t number)
 {
-	struct hph_leaf *leaf = atomic_load_explicit(&map->top[number >> HPH_LEAF_BITS],
-						     memory_order_acquire);
-
-	return &leaf->units[number & (HPH_LEAF_UNITS - 1)];
+	return &hph_unitmap_leaf(map, number)->units[number & (HPH_LEAF_UNITS - 1)];
 }
 
 #endif /* HPH_UNITMAP_H */

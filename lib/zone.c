@@ -39,7 +39,7 @@ int hph_zones_init(struct hpheap *heap)
 {
 	uint32_t nodes[HPH_MAX_ZONES] = { 0 };
 	pthread_mutexattr_t attr;
-	unsigned int i;
+	unsigned int i, n;
 
 	/* Held for less than it takes to sleep and to be woken: spin first. */
 	pthread_mutexattr_init(&attr);
@@ -57,6 +57,8 @@ int hph_zones_init(struct hpheap *heap)
 		struct hph_zone *zone = &heap->zones[i];
 
 		pthread_mutex_init(&zone->lock, &attr);
+		for (n = 0; n < HPH_BIN_LOCKS; n++)
+			pthread_mutex_init(&zone->bin_locks[n], &attr);
 		hph_pages_init(&zone->pages, &heap->map, i);
 		zone->node = heap->nr_zones > 1 ? (int)nodes[i] : HPHEAP_NODE_ANY;
 		zone->depot = hph_cache_make_depot(heap, zone);
@@ -68,10 +70,13 @@ int hph_zones_init(struct hpheap *heap)
 
 void hph_zones_destroy(struct hpheap *heap)
 {
-	unsigned int i;
+	unsigned int i, n;
 
-	for (i = 0; i < heap->nr_zones; i++)
+	for (i = 0; i < heap->nr_zones; i++) {
 		pthread_mutex_destroy(&heap->zones[i].lock);
+		for (n = 0; n < HPH_BIN_LOCKS; n++)
+			pthread_mutex_destroy(&heap->zones[i].bin_locks[n]);
+	}
 }
 
 struct hph_zone *hph_zone_of(const struct hpheap *heap, int node)

@@ -98,6 +98,56 @@ TEST_F(fake_device, leaves_children_what_fell_back)
 	EXPECT_EQ(NULL, not_all(lost_span, 3 * UNIT + PAGE, 5));
 }
 
+static char *lost_objects[300];
+
+/* Objects that are the parent's can be freed; what comes then is the child's own. */
+static int objects_without_device(void *arg)
+{
+	char *objects[600];
+	unsigned int i;
+
+	(void)arg;
+	if (!touch(lost_objects[0]))
+		return 1;
+	for (i = 0; i < 600; i++) {
+		objects[i] = hpheap_malloc_in(lost_heap, 100);
+		if (!objects[i])
+			return 2;
+		memset(objects[i], (int)i, 100);
+		if (i % 2)
+			hpheap_free_in(lost_heap, lost_objects[i / 2]);
+	}
+	for (i = 0; i < 600; i++) {
+		if (not_all(objects[i], 96, (unsigned char)i))
+			return 3;
+		hpheap_free_in(lost_heap, objects[i]);
+	}
+	hpheap_scavenge(lost_heap, SIZE_MAX);
+	return stats_of(lost_heap).committed_bytes ? 4 : 0;
+}
+
+TEST_F(fake_device, objects_do_not_go_to_children_either)
+{
+	unsigned int i;
+
+	lost_heap = self->heap;
+	for (i = 0; i < 300; i++) {
+		lost_objects[i] = hpheap_malloc_in(self->heap, 100);
+		ASSERT_NE(NULL, lost_objects[i]);
+		memset(lost_objects[i], 5, 100);
+	}
+	/* Some in the thread's cache, some in a slab. */
+	for (i = 200; i < 300; i++)
+		hpheap_free_in(self->heap, lost_objects[i]);
+	for (i = 200; i < 300; i++)
+		lost_objects[i] = NULL;
+	EXPECT_EQ(0, in_child(objects_without_device, NULL));
+	for (i = 0; i < 200; i++) {
+		EXPECT_EQ(NULL, not_all(lost_objects[i], 96, 5));
+		hpheap_free_in(self->heap, lost_objects[i]);
+	}
+}
+
 static int free_half_lost(void *arg)
 {
 	const size_t bytes = 4 * UNIT;

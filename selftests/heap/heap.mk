@@ -3,10 +3,10 @@
 # sanitizers, and as static programs for guests.
 
 heap-dir      := selftests/heap
-heap-tests    := basic scavenger policy breathing survivors misuse units growth random threads fork snapshots hosts sandbox sparse efence fake_device fake_fork fake_purge model walk pictures placement caches rounding probe
+heap-tests    := basic malloc guard scavenger policy breathing survivors misuse units growth random threads fork snapshots hosts sandbox sparse efence fake_device fake_fork fake_purge model walk pictures placement caches rounding probe
 heap-32-tests := fragments	# there is no filling 64 bits
 heap-programs := $(heap-tests:%=$(O)/heap/%)
-heap-guest    := device basic scavenger scarce hog breathing survivors units random threads fork snapshots hosts numa sparse efence model walk pictures placement caches
+heap-guest    := device basic malloc guard scavenger scarce hog breathing survivors units random threads fork snapshots hosts numa sparse efence model walk pictures placement caches
 heap-cflags   := $(CSTD:c11=gnu11) -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -pthread -Wall -Wextra -Werror \
 		 -Ilib -isystem $(O)/ksft
 
@@ -67,9 +67,10 @@ check-heap32:
 	@$(heap-dir)/report $(O)/results/$@.results heap32 \
 		$(patsubst %,$(O)/m32/heap/%,$(heap-tests) $(heap-32-tests))
 
-# hosts.c limits address space and system calls, which sanitizers need for themselves.
-heap-san-tests := $(filter-out hosts sandbox,$(heap-tests))
-heap-tsan-tests := threads random fork snapshots walk pictures caches scavenger
+# hosts.c limits address space and system calls, which sanitizers need for themselves; guard.c
+# faults, which they see first.
+heap-san-tests := $(filter-out hosts sandbox guard,$(heap-tests))
+heap-tsan-tests := threads malloc random fork snapshots walk pictures caches scavenger
 heap-san-flags := -O1 -g -fno-omit-frame-pointer -fno-sanitize-recover=all
 
 check-heap-sanitize:
@@ -81,7 +82,7 @@ check-heap-sanitize:
 		$(heap-tsan-tests:%=$(O)/tsan/heap/%)
 	@status=0; mkdir -p $(O)/results; \
 	$(heap-dir)/report $(O)/results/heap-asan.part asan $(heap-san-tests:%=$(O)/asan/heap/%) || status=1; \
-	TSAN_OPTIONS=halt_on_error=1 \
+	TSAN_OPTIONS=halt_on_error=1:report_thread_leaks=0 \
 	$(heap-dir)/report $(O)/results/heap-tsan.part tsan $(heap-tsan-tests:%=$(O)/tsan/heap/%) || status=1; \
 	cat $(O)/results/heap-[at]san.part >$(O)/results/$@.results; \
 	rm $(O)/results/heap-[at]san.part; exit $$status

@@ -1,0 +1,476 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/*
+ * Objects where the thread's cache does not serve: its rack is empty or full, or there is no cache.
+ *
+ * A rack is filled from the bin of its class and node, half of what it may hold at once,
+ * and half of a full one goes back: first to and from the bin's depot, where addresses are
+ * only copied; so objects that one thread allocates and another frees go round without any slab
+ * being looked at. (Bonwick and Adams, "Magazines and Vmem", USENIX 2001.) The bin's lock is
+ * all that threads meet at, and only those that want the same class on the same node.
+ *
+ * A free object has a tag in its second word, made of its address and a secret of the heap.
+ * Who frees finds it there if the object is free already; who allocates finds it gone if
+ * somebody wrote to what he had freed. What is free is known apart from that (slab.c), so
+ * that what was overwritten is never followed. (glibc's tcache has a key in the same place since
+ * 2.29, without the second check.)
+ *
+ * O1 an object in a rack, a depot or a slab has its tag, if it was ever handed out or is in a
+ *    rack; in a depot or slab one that was not may be without.
+ * O2 a rack is changed by whoever may change its cache (C1); count <= most <= hph_class.most, and
+ *    object_bytes is the sum over all racks of most times the size.
+ */
+#include "object.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "os.h"
+
+#define FIRST_GRANT	4u
+
+_Static_assert(HPH_CLASSES <= HPH_SLAB_CLASS, "a class has room in slab_page");
+
+/* While a cache is made. */
+void hph_racks_init(struct hph_cache *cache)
+{
+	uintptr_t *slots = cache->objects;
+	unsigned int i;
+
+	for (i = 0; i < HPH_CLASSES; i++) {
+		hph_cache_rack(cache, i)->inverse = hph_classes[i].inverse;
+		hph_cache_rack(cache, i)->slots = slots;
+		slots += hph_classes[i].most;
+	}
+	if (slots > cache->objects + HPH_CACHE_OBJECTS)
+		hph_os_die("a cache has no room for the objects of all classes");
+}
+
+unsigned int hph_object_class(const struct hph_unit *unit, uintptr_t addr)
+{
+	const unsigned int entry = hph_slab_page(unit, addr);
+	const unsigned int class = (entry & HPH_SLAB_CLASS) - 1;
+	const uintptr_t offset = hph_slab_offset(entry, addr);
+
+	return class < HPH_CLASSES && !(offset % hph_classes[class].size) &&
+	       offset < hph_classes[class].bytes ? class : HPH_CLASSES;
+}
+
+/* Does not come back. */
+void hph_object_broken(uintptr_t secret, uintptr_t addr)
+{
+	const uintptr_t word = *hph_object_word(addr);
+
+	if (word == (addr ^ secret))
+		hph_os_die("free(%#jx): this is free already", (uintmax_t)addr);
+	hph_os_die("malloc(): %#jx was written to after it was freed: it has %#jx at 8",
+		   (uintmax_t)addr, (uintmax_t)word);
+}
+
+static bool make_bins(struct hpheap *heap)
+{
+	unsigned int i, class;
+
+	for (i = 0; i < heap->nr_zones; i++) {
+		struct hph_bin *bins = hph_meta_alloc(&heap->meta, HPH_CLASSES * sizeof(*bins));
+
+		if (!bins)
+			return false;
+		for (class = 0; class < HPH_CLASSES; class++)
+			bins[class].lock = &heap->zones[i].bin_locks[class % HPH_BIN_LOCKS];
+		heap->zones[i].bins = bins;
+	}
+	return true;
+}
+
+/* Before the first object. False: no memory. */
+static bool have_bins(struct hpheap *heap)
+{
+	bool have = atomic_load_explicit(&heap->has_objects, memory_order_acquire);
+
+	if (have)
+		return true;
+	pthread_mutex_lock(&heap->grow);
+	have = atomic_load(&heap->has_objects) || make_bins(heap);
+	atomic_store(&heap->has_objects, have);
+	pthread_mutex_unlock(&heap->grow);
+	return have;
+}
+
+/* What was never handed out gets its tag. */
+static void tag_fresh(const struct hpheap *heap, uintptr_t *slots, unsigned int count)
+{
+	unsigned int i;
+
+	for (i = 0; i < count; i++) {
+		if (!(slots[i] & HPH_FRESH))
+			continue;
+		slots[i] &= ~HPH_FRESH;
+		*hph_object_word(slots[i]) = slots[i] ^ heap->secret;
+	}
+}
+
+/* Up to @wanted objects, from the depot or the slabs. */
+static unsigned int take(struct hpheap *heap, struct hph_bin *bin, uintptr_t *slots,
+			 unsigned int wanted)
+{
+	unsigned int got;
+
+	pthread_mutex_lock(bin->lock);
+	if (bin->ready) {
+		got = bin->ready < wanted ? bin->ready : wanted;
+		bin->ready -= got;
+		memcpy(slots, bin->depot + bin->ready, got * sizeof(slots[0]));
+	} else {
+		got = hph_bin_take(bin, slots, wanted);
+	}
+	pthread_mutex_unlock(bin->lock);
+	tag_fresh(heap, slots, got);
+	return got;
+}
+
+/* Back to the bin: the depot, if it has room, or the slabs. */
+static void put(struct hpheap *heap, struct hph_zone *zone, unsigned int class,
+		const uintptr_t *slots, unsigned int count)
+{
+	struct hph_bin *bin = &zone->bins[class];
+	struct hph_slab *emptied = NULL;
+
+	pthread_mutex_lock(bin->lock);
+	if (count > 1 && bin->ready + count <= 2u * hph_classes[class].most) {
+		memcpy(bin->depot + bin->ready, slots, count * sizeof(slots[0]));
+		bin->ready += count;
+	} else {
+		hph_bin_put(heap, bin, slots, count, &emptied);
+	}
+	pthread_mutex_unlock(bin->lock);
+	hph_slabs_free(heap, zone, bin, emptied);
+}
+
+/* The oldest objects of a rack go. */
+static void give_back(struct hpheap *heap, struct hph_cache *cache, unsigned int class,
+		      unsigned int keep)
+{
+	struct hph_rack *rack = hph_cache_rack(cache, class);
+	const unsigned int given = rack->count - keep;
+
+	put(heap, cache->zone, class, rack->slots, given);
+	memmove(rack->slots, rack->slots + given, keep * sizeof(rack->slots[0]));
+	rack->count = keep;
+}
+
+/* The rack with most bytes granted, but for that of @except, gives half of them up. */
+static bool take_grant(struct hpheap *heap, struct hph_cache *cache, unsigned int except)
+{
+	unsigned int class, fattest = except;
+	size_t bytes, most = 0;
+	struct hph_rack *rack;
+
+	for (class = 0; class < HPH_CLASSES; class++) {
+		bytes = (size_t)hph_cache_rack(cache, class)->most * hph_classes[class].size;
+		if (class != except && bytes > most) {
+			most = bytes;
+			fattest = class;
+		}
+	}
+	if (fattest == except)
+		return false;
+	rack = hph_cache_rack(cache, fattest);
+	cache->object_bytes -= (size_t)(rack->most - rack->most / 2) * hph_classes[fattest].size;
+	rack->most /= 2;
+	if (rack->count > rack->most)
+		give_back(heap, cache, fattest, rack->most);
+	return true;
+}
+
+/* Twice as much as before, up to what the class and the cache may have. */
+static void grant(struct hpheap *heap, struct hph_cache *cache, unsigned int class)
+{
+	struct hph_rack *rack = hph_cache_rack(cache, class);
+	const uint32_t limit = hph_classes[class].most;
+	const uint32_t wanted = rack->most ? 2 * rack->most : FIRST_GRANT;
+	const uint32_t more = (wanted < limit ? wanted : limit) - rack->most;
+	const size_t bytes = (size_t)more * hph_classes[class].size;
+
+	while (more && cache->object_bytes + bytes > HPH_CACHE_OBJECT_BYTES)
+		if (!take_grant(heap, cache, class))
+			return;
+	rack->most += more;
+	cache->object_bytes += bytes;
+}
+
+/* By way of the cache; 0: its node's bin has none, or there is no cache. */
+static uintptr_t alloc_cached(struct hpheap *heap, unsigned int class)
+{
+	struct hph_cache *cache = hph_cache_of(heap);
+	struct hph_rack *rack;
+	uintptr_t addr = 0;
+
+	if (!cache)
+		cache = hph_cache_join(heap);
+	if (!cache || !hph_cache_enter(cache))
+		return 0;
+	rack = hph_cache_rack(cache, class);
+	hph_cache_move_here(heap, cache);
+	if (!rack->count) {
+		grant(heap, cache, class);
+		rack->count = take(heap, &cache->zone->bins[class], rack->slots,
+				   rack->most / 2 + 1);
+	}
+	if (rack->count)
+		addr = rack->slots[--rack->count];
+	hph_cache_exit(cache);
+	return addr;
+}
+
+/* One of a bin's, past all caches. */
+static uintptr_t alloc_one(struct hpheap *heap, struct hph_bin *bin)
+{
+	uintptr_t addr;
+
+	return take(heap, bin, &addr, 1) ? addr : 0;
+}
+
+/* What other nodes have, and what caches hold. */
+static uintptr_t alloc_anywhere(struct hpheap *heap, unsigned int class)
+{
+	uintptr_t addr = 0;
+	unsigned int i;
+
+	hph_caches_drain(heap);
+	for (i = 0; i < heap->nr_zones && !addr; i++)
+		addr = alloc_one(heap, &heap->zones[i].bins[class]);
+	return addr;
+}
+
+void *hph_object_alloc_missed(struct hpheap *heap, unsigned int class)
+{
+	const int before = errno;
+	struct hph_bin *bin;
+	uintptr_t addr;
+
+	if (heap->efence)
+		return hpheap_span_alloc(heap, hph_classes[class].size, 0, 0);
+	if (!have_bins(heap)) {
+		errno = ENOMEM;
+		return NULL;
+	}
+	addr = alloc_cached(heap, class);
+	if (!addr)
+		addr = alloc_one(heap, &hph_zone_here(heap)->bins[class]);
+	while (!addr && (bin = hph_slab_make(heap, class)))
+		addr = alloc_one(heap, bin);
+	if (!addr)
+		addr = alloc_anywhere(heap, class);
+	if (!addr) {
+		errno = ENOMEM;
+		return NULL;
+	}
+	errno = before;
+	return hph_object_out(heap->secret, addr);
+}
+
+/* Into the cache at the price of others there; false: it is none for this cache. */
+static bool free_cached(struct hpheap *heap, struct hph_unit *unit, unsigned int class,
+			uintptr_t addr)
+{
+	struct hph_cache *cache = hph_cache_of(heap);
+	struct hph_rack *rack;
+
+	if (!cache)
+		cache = hph_cache_join(heap);
+	if (!cache || !hph_cache_enter_for(cache, unit))
+		return false;
+	rack = hph_cache_rack(cache, class);
+	if (rack->count == rack->most)
+		grant(heap, cache, class);
+	if (rack->count == rack->most)
+		give_back(heap, cache, class, rack->most / 2);
+	rack->slots[rack->count++] = addr;
+	hph_cache_exit(cache);
+	return true;
+}
+
+/* In a heap of more than one part of its map (8 GiB) the way of most is tried once more. */
+static bool free_elsewhere(struct hpheap *heap, uintptr_t addr)
+{
+	struct hph_cache *cache = hph_cache_of(heap);
+	const uintptr_t number = hph_unit_of(addr);
+
+	if (!cache || cache->leaf_number == number / HPH_LEAF_UNITS)
+		return false;
+	cache->leaf_number = number / HPH_LEAF_UNITS;
+	cache->leaf = hph_unitmap_leaf(&heap->map, number);
+	return hph_object_free(cache, addr);
+}
+
+/**
+ * hph_object_free_missed() - free an object where the thread's cache could not
+ * @addr: anything
+ *
+ * What is lost with its unit (fork.c) is not touched, and never used again.
+ * Return: false: no object begins there.
+ */
+bool hph_object_free_missed(struct hpheap *heap, uintptr_t addr)
+{
+	struct hph_unit *unit = hph_unitmap_find(&heap->map, hph_unit_of(addr));
+	unsigned int class;
+
+	if (!unit || hph_unit_state(unit) == HPH_UNIT_NONE)
+		return false;
+	if (free_elsewhere(heap, addr))
+		return true;
+	class = hph_object_class(unit, addr);
+	if (class == HPH_CLASSES)
+		return false;
+	if (hph_unit_state(unit) == HPH_UNIT_LOST)
+		return true;
+	hph_object_in(heap->secret, addr);
+	if (!free_cached(heap, unit, class, addr))
+		put(heap, &heap->zones[hph_unit_zone(unit)], class, &addr, 1);
+	return true;
+}
+
+/* All racks of a cache that may be changed. Not under the lock of a zone or bin. */
+void hph_racks_empty(struct hpheap *heap, struct hph_cache *cache)
+{
+	unsigned int class;
+
+	if (!atomic_load_explicit(&heap->has_objects, memory_order_acquire))
+		return;
+	for (class = 0; class < HPH_CLASSES; class++) {
+		struct hph_rack *rack = hph_cache_rack(cache, class);
+
+		if (rack->count)
+			give_back(heap, cache, class, 0);
+		rack->most = 0;
+	}
+	cache->object_bytes = 0;
+}
+
+/* The depots of a zone, and the slabs that are kept empty. */
+void hph_bins_settle(struct hpheap *heap, struct hph_zone *zone)
+{
+	unsigned int class;
+
+	if (!atomic_load_explicit(&heap->has_objects, memory_order_acquire))
+		return;
+	for (class = 0; class < HPH_CLASSES; class++) {
+		struct hph_bin *bin = &zone->bins[class];
+		struct hph_slab *emptied = NULL;
+
+		pthread_mutex_lock(bin->lock);
+		if (bin->slabs)
+			hph_bin_settle(heap, bin, &emptied);
+		pthread_mutex_unlock(bin->lock);
+		hph_slabs_free(heap, zone, bin, emptied);
+	}
+}
+
+/* Frees what is idle in depots, and slabs that are kept empty. */
+void hph_bins_settle_idle(struct hpheap *heap, struct hph_zone *zone)
+{
+	unsigned int class;
+
+	if (!atomic_load_explicit(&heap->has_objects, memory_order_acquire))
+		return;
+	for (class = 0; class < HPH_CLASSES; class++) {
+		struct hph_bin *bin = &zone->bins[class];
+		struct hph_slab *emptied = NULL;
+		uint64_t look;
+
+		pthread_mutex_lock(bin->lock);
+		look = bin->taken * 31 + bin->slabs + (bin->ready ? bin->depot[bin->ready - 1] : 0);
+		if (bin->slabs && look == bin->look)
+			hph_bin_settle(heap, bin, &emptied);
+		bin->look = look;
+		pthread_mutex_unlock(bin->lock);
+		hph_slabs_free(heap, zone, bin, emptied);
+	}
+}
+
+/* All bins of a heap, before the locks of its zones. */
+void hph_bins_lock(struct hpheap *heap)
+{
+	unsigned int i, n;
+
+	for (i = 0; i < heap->nr_zones; i++)
+		for (n = 0; n < HPH_BIN_LOCKS; n++)
+			pthread_mutex_lock(&heap->zones[i].bin_locks[n]);
+}
+
+void hph_bins_unlock(struct hpheap *heap)
+{
+	unsigned int i, n;
+
+	for (i = 0; i < heap->nr_zones; i++)
+		for (n = 0; n < HPH_BIN_LOCKS; n++)
+			pthread_mutex_unlock(&heap->zones[i].bin_locks[n]);
+}
+
+/* In a child, with all locks held: what a cache had goes back into the slabs. */
+void hph_racks_after_fork(struct hpheap *heap, struct hph_cache *cache)
+{
+	unsigned int class;
+
+	for (class = 0; heap->has_objects && class < HPH_CLASSES; class++) {
+		struct hph_rack *rack = hph_cache_rack(cache, class);
+		struct hph_bin *bin = &cache->zone->bins[class];
+		struct hph_slab *emptied = NULL;
+
+		hph_bin_put(heap, bin, rack->slots, rack->count, &emptied);
+		hph_slabs_free_locked(heap, cache->zone, bin, emptied);
+		rack->count = 0;
+		rack->most = 0;
+	}
+	cache->object_bytes = 0;
+}
+
+/* In a child, with all locks held: no depot has anything afterwards, and no slab is empty. */
+void hph_bins_after_fork(struct hpheap *heap)
+{
+	unsigned int i, class;
+
+	for (i = 0; heap->has_objects && i < heap->nr_zones; i++) {
+		struct hph_zone *zone = &heap->zones[i];
+
+		for (class = 0; class < HPH_CLASSES; class++) {
+			struct hph_slab *emptied = NULL;
+
+			hph_bin_settle(heap, &zone->bins[class], &emptied);
+			hph_slabs_free_locked(heap, zone, &zone->bins[class], emptied);
+		}
+	}
+}
+
+/* And when it is known what is lost: nothing more comes from there. */
+void hph_bins_lose(struct hpheap *heap)
+{
+	unsigned int i, class;
+
+	for (i = 0; heap->has_objects && i < heap->nr_zones; i++)
+		for (class = 0; class < HPH_CLASSES; class++)
+			hph_bin_lose(heap, &heap->zones[i].bins[class]);
+}
+
+/* Under all locks, with the caches closed. */
+void hph_objects_count(const struct hpheap *heap, uint64_t *slab_bytes, uint64_t *object_bytes)
+{
+	const struct hph_cache *cache;
+	unsigned int i, class;
+
+	*slab_bytes = *object_bytes = 0;
+	for (i = 0; heap->has_objects && i < heap->nr_zones; i++) {
+		for (class = 0; class < HPH_CLASSES; class++) {
+			const struct hph_bin *bin = &heap->zones[i].bins[class];
+
+			*slab_bytes += (uint64_t)bin->slabs *
+				       hph_page_addr(hph_classes[class].pages);
+			*object_bytes += (uint64_t)(bin->taken - bin->ready) *
+					 hph_classes[class].size;
+		}
+	}
+	for (cache = heap->caches; cache; cache = cache->next)
+		for (class = 0; class < HPH_CLASSES; class++)
+			*object_bytes -= (uint64_t)cache->racks[class + 1].count *
+					 hph_classes[class].size;
+}

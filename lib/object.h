@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifndef HPH_OBJECT_H
+#define HPH_OBJECT_H
+
+#include "cache.h"
+
+/*
+ * Objects: what malloc() hands out, up to HPH_OBJECT_MAX bytes, from the calling thread's
+ * cache. Here is the way that almost all take; object.c has the rest.
+ */
+
+void *hph_object_alloc_missed(struct hpheap *heap, unsigned int class);
+bool hph_object_free_missed(struct hpheap *heap, uintptr_t addr);
+_Noreturn void hph_object_broken(uintptr_t secret, uintptr_t addr);
+
+/* What stands in the second word of an object that is free. */
+static inline uintptr_t *hph_object_word(uintptr_t addr)
+{
+	return (uintptr_t *)addr + 1;
+}
+
+/*
+ * How far an address is from the beginning of its slab, if it is in one, by what slab_page says.
+ */
+static inline uintptr_t hph_slab_offset(unsigned int entry, uintptr_t addr)
+{
+	return addr % HPHEAP_PAGE_SIZE + hph_page_addr(entry >> HPH_SLAB_BACK);
+}
+
+static inline unsigned int hph_slab_page(const struct hph_unit *unit, uintptr_t addr)
+{
+	return atomic_load_explicit(&unit->slab_page[hph_page_in_unit(addr)],
+				    memory_order_relaxed);
+}
+
+/* The class of the object that begins at an address; HPH_CLASSES: none does. */
+unsigned int hph_object_class(const struct hph_unit *unit, uintptr_t addr);
+
+/* From the cache to the program. */
+static inline void *hph_object_out(uintptr_t secret, uintptr_t addr)
+{
+	uintptr_t *word = hph_object_word(addr);
+
+	if (__builtin_expect(*word != (addr ^ secret), 0))
+		hph_object_broken(secret, addr);
+	*word = 0;
+	return (void *)addr;
+}
+
+/* And back. */
+static inline void hph_object_in(uintptr_t secret, uintptr_t addr)
+{
+	uintptr_t *word = hph_object_word(addr);
+
+	if (__builtin_expect(*word == (addr ^ secret), 0))
+		hph_object_broken(secret, addr);
+	*word = addr ^ secret;
+}
+
+/**
+ * hph_object_alloc() - an object of a class
+ * @cache: the calling thread's, of @heap, or NULL
+ *
+ * Return: it, with undefined content; NULL with errno ENOMEM: no memory.
+ */
+static inline __attribute__((always_inline)) void *hph_object_alloc(struct hph_cache *cache, struct hpheap *heap,
+				     unsigned int class)
+{
+	struct hph_rack *rack;
+	uint32_t count;
+	uintptr_t addr;
+
+	if (__builtin_expect(!cache || !hph_cache_enter(cache), 0))
+		return hph_object_alloc_missed(heap, class);
+	rack = hph_cache_rack(cache, class);
+	count = rack->count;
+	if (__builtin_expect(!count, 0)) {
+		hph_cache_leave(cache);
+		return hph_object_alloc_missed(heap, class);
+	}
+	addr = rack->slots[count - 1];
+	rack->count = count - 1;
+	hph_cache_leave(cache);
+	return hph_object_out(cache->secret, addr);
+}
+
+/**
+ * hph_object_free() - free an object into the calling thread's cache
+ * @cache: that
+ * @addr: anything
+ *
+ * Return: false: it must be looked at more closely; nothing was done.
+ */
+static inline __attribute__((always_inline)) bool hph_object_free(struct hph_cache *cache, uintptr_t addr)
+{
+	const uintptr_t number = hph_unit_of(addr);
+	const struct hph_unit *unit;
+	struct hph_rack *rack;
+	unsigned int entry;
+	uint32_t count;
+
+	if (__builtin_expect(number / HPH_LEAF_UNITS != cache->leaf_number, 0))
+		return false;
+	unit = &cache->leaf->units[number % HPH_LEAF_UNITS];
+	entry = hph_slab_page(unit, addr);
+	rack = &cache->racks[entry & HPH_SLAB_CLASS];
+	if (__builtin_expect(hph_slab_offset(entry, addr) * rack->inverse >= rack->inverse, 0) ||
+	    __builtin_expect(!hph_cache_enter_for(cache, unit), 0))
+		return false;
+	count = rack->count;
+	if (__builtin_expect(count == rack->most, 0)) {
+		hph_cache_leave(cache);
+		return false;
+	}
+	rack->slots[count] = addr;
+	rack->count = count + 1;
+	hph_object_in(cache->secret, addr);
+	hph_cache_leave(cache);
+	return true;
+}
+
+#endif /* HPH_OBJECT_H */
