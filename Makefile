@@ -43,6 +43,7 @@ include kmod/kmod.mk
 include examples/examples.mk
 include selftests/heap/heap.mk
 include selftests/fuzz/fuzz.mk
+include selftests/programs/programs.mk
 include selftests/prove/prove.mk
 include selftests/vm/vm.mk
 include selftests/bench/bench.mk
