@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # The heap's price beside other allocators', on this machine.
 
-BENCH ?= span life extent breathing survivors
+BENCH ?= span malloc life extent breathing survivors
 
 bench-dir      := selftests/bench
 bench-programs := $(O)/bench/span $(O)/bench/life
@@ -19,7 +19,7 @@ objects-tests  := $(foreach test,breathing survivors,$(O)/heap/$(test) $(O)/gues
 
 check-targets += check-bench
 help-lines    += \
-  bench 'beside other allocators: BENCH=span for time, life for memory, extent for size, breathing, survivors' \
+  bench 'beside other allocators: BENCH=span, malloc for time, life for memory, extent for size, breathing, survivors' \
   check-bench 'that bench measures what it says; no time is judged'
 
 .PHONY: bench deps-bench bench-programs check-bench
@@ -28,7 +28,7 @@ bench-programs: $(bench-programs) $(bench-objects) $(O)/bench/extent
 
 # The shared library, as the others are.
 $(bench-programs): $(O)/bench/%: $(bench-dir)/%.c $(bench-common) $(bench-dir)/bench.mk \
-		$(O)/libhpheap.so
+		$(O)/libhpheap.so $(O)/libhpheap-malloc.so
 	@mkdir -p $(@D)
 	$(call say,LD)$(CC) $(CPPFLAGS) $(CFLAGS) $(bench-cflags) $(LDFLAGS) -o $@ $< $(filter %.c,$(bench-common)) \
 		-L$(O) -lhpheap -Wl,-rpath,'$$ORIGIN/..'

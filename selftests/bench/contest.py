@@ -25,11 +25,18 @@ CONTESTANTS = {
 }
 PRELOADED = ("jemalloc", "tcmalloc", "mimalloc")
 
+# Where all of them are malloc(), hpheap too.
+MALLOCS = {name: entry for name, entry in CONTESTANTS.items() if name != "mmap"}
+MALLOCS["hpheap"] = ("malloc", "libhpheap-malloc.so")
+
 SIZES = (8 << 10, 64 << 10, 1 << 20, 8 << 20)
+SMALL_SIZES = (32, 256, 2 << 10, 16 << 10)
+SMALL_WORKLOADS = ("pair", "churn", "mixed", "handed")
 WORKLOADS = {1: ("pair", "churn"), 2: ("pair", "churn", "handed")}
 MOMENTS = ("peak", "end", "idle", "asked")
 NO_TARGET = "-"
 EXTENT_BOUND = 1.5
+MOST_WINDOW = 16384
 EXTENTS = (64, 1024, 64 << 10, 1 << 20) # MiB
 
 
@@ -62,18 +69,22 @@ def progress(text):
     print(text, file=sys.stderr, flush=True)
 
 
-def environment(name):
-    """Nothing in it that tunes an allocator."""
+def environment(name, among=None, folder=""):
+    """Nothing in it that tunes an allocator. Those of the system are found by the loader."""
     clean = {"PATH": os.environ.get("PATH", ""), "LC_ALL": "C"}
     if name in PRELOADED:
         clean["LD_PRELOAD"] = CONTESTANTS[name][1]
+    elif among is MALLOCS and name == "hpheap":
+        clean["LD_PRELOAD"] = os.path.join(os.path.abspath(folder), MALLOCS[name][1])
+        clean["HPHEAP_BACKEND"] = "thp"
     return clean
 
 
-def start(program, name, *arguments, errors=None):
-    return subprocess.Popen([program, CONTESTANTS[name][0], *map(str, arguments)],
-                            env=environment(name), text=True, bufsize=1, stderr=errors,
-                            stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+def start(program, name, *arguments, errors=None, among=None):
+    folder = os.path.dirname(os.path.dirname(program))
+    return subprocess.Popen([program, (among or CONTESTANTS)[name][0], *map(str, arguments)],
+                            env=environment(name, among, folder), text=True, bufsize=1,
+                            stderr=errors, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
 
 
 def origin(process):
@@ -101,12 +112,13 @@ def installed(out):
 class Runner:
     """A process that runs rounds when told."""
 
-    def __init__(self, out, name, workload, size, threads, window):
+    def __init__(self, out, name, workload, size, threads, window, among=None):
+        among = among or CONTESTANTS
         self.what = f"{name}: {workload}, {size} bytes, {threads} threads"
         self.process = start(os.path.join(out, "bench/span"), name, workload, size, threads,
-                             window)
-        if not origin(self.process).startswith(CONTESTANTS[name][1]):
-            raise Broken(f"{self.what}: it is not {CONTESTANTS[name][1]} that runs")
+                             window, among=among)
+        if not origin(self.process).startswith(among[name][1]):
+            raise Broken(f"{self.what}: it is not {among[name][1]} that runs")
         self.ops = 0
 
     def run(self, ops):
@@ -210,14 +222,15 @@ def span_rounds(runner_of, names, effort, order):
     return values
 
 
-def span_cell(out, names, workload, size, threads, effort):
+def span_cell(out, names, workload, size, threads, effort, among=None):
     """Processes are begun anew some times: where one's memory lies is chance, and stays."""
-    window = max(effort.window_bytes // size, effort.window_spans)
+    window = min(max(effort.window_bytes // size, effort.window_spans), MOST_WINDOW)
     values = {name: [] for name in names}
     order = random.Random(1)
     for _ in range(effort.starts):
-        of_one = span_rounds(lambda name: Runner(out, name, workload, size, threads, window),
-                             names, effort, order)
+        of_one = span_rounds(
+            lambda name: Runner(out, name, workload, size, threads, window, among),
+            names, effort, order)
         for name in names:
             values[name] += of_one[name]
     cell = compare(values, [name for name in names if name != "hpheap"])
@@ -234,6 +247,25 @@ def spans(out, names, effort):
                          f"thread{'s' * (threads > 1)}")
                 cells.append(span_cell(out, names, workload, size, threads, effort))
     return cells
+
+
+def size_text(size):
+    return f"{size} B" if size < 1 << 10 else f"{size >> 10} KiB"
+
+
+def mallocs(out, names, effort):
+    """The same of small objects, from malloc(); and over all rows the geometric mean of what
+    the best peer of each takes, as a multiple of hpheap's time."""
+    names = [name for name in names if name in MALLOCS]
+    cells = []
+    for threads in (1, 2):
+        for workload in SMALL_WORKLOADS[:3 + (threads > 1)]:
+            for size in SMALL_SIZES:
+                progress(f"bench: malloc {workload} {size_text(size)}, {threads} "
+                         f"thread{'s' * (threads > 1)}")
+                cells.append(span_cell(out, names, workload, size, threads, effort, MALLOCS))
+    logs = [math.log(cell["ratios"][cell["best"]]["median"]) for cell in cells]
+    return {"cells": cells, "mean": math.exp(statistics.fmean(logs))}
 
 
 def moments_of(process, name, seed):

@@ -8,6 +8,7 @@ import objects
 
 PARTS = {
     "span": contest.spans,
+    "malloc": contest.mallocs,
     "life": contest.lives,
     "extent": contest.extents,
     "breathing": objects.breathing,

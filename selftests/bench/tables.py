@@ -17,7 +17,7 @@ MOMENT_TEXT = {
 
 
 def size(number):
-    return f"{number >> 20} MiB" if number >> 20 else f"{number >> 10} KiB"
+    return f"{number >> 20} MiB" if number >> 20 else contest.size_text(number)
 
 
 def grid(rows):
@@ -43,11 +43,11 @@ def best(cell):
     return cell["best"], ratio(against["median"]), f"±{sure:.0f}%", cell["verdict"]
 
 
-def span_table(cells, threads):
-    yield (f"{threads} thread{'s' * (threads > 1)}: ns per operation of hpheap, then what the "
-           "others take as a multiple of that")
+def span_table(cells, threads, among, what):
+    yield (f"{what}, {threads} thread{'s' * (threads > 1)}: ns per operation of hpheap, then what "
+           "the others take as a multiple of that")
     yield ""
-    names = list(contest.CONTESTANTS)[1:]
+    names = list(among)[1:]
     rows = [("workload", "size", "hpheap", "", *names, "best", "/ hpheap", "", "target > 1")]
     for cell in cells:
         if cell["threads"] != threads:
@@ -138,7 +138,9 @@ def object_verdicts(found):
 
 
 def totals(found):
-    verdicts = [cell["verdict"] for cell in found.get("span", [])]
+    verdicts = [] if "malloc" not in found else [
+        "met" if found["malloc"]["mean"] >= 1 else "NOT MET"]
+    verdicts += [cell["verdict"] for cell in found.get("span", [])]
     verdicts += [cell["verdict"] for cell in found.get("life", {}).get("moments", {}).values()]
     verdicts += [cell["verdict"] for cell in found.get("extent", [])[1:]]
     verdicts += object_verdicts(found)
@@ -153,7 +155,13 @@ def report(found):
     yield ""
     if "span" in found:
         for threads in contest.WORKLOADS:
-            yield from span_table(found["span"], threads)
+            yield from span_table(found["span"], threads, contest.CONTESTANTS, "Spans")
+    if "malloc" in found:
+        for threads in contest.WORKLOADS:
+            yield from span_table(found["malloc"]["cells"], threads, contest.MALLOCS, "malloc()")
+        yield (f"Geometric mean of what the best takes: {ratio(found['malloc']['mean'])} of "
+               f"hpheap's time, {'met' if found['malloc']['mean'] >= 1 else 'NOT MET'} (1.00)")
+        yield ""
     if "life" in found:
         yield from life_table(found["life"], found["effort"])
     if "extent" in found:
