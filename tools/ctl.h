@@ -16,6 +16,11 @@ enum {
 	STATUS_USAGE = 2,
 	STATUS_NO_HUGE = 3,	/* doctor: not even the fallback gives huge pages */
 	STATUS_BROKEN = 4,	/* output not written, or no memory: nothing is said */
+
+	/* run, whose program has all others: as env(1) and others that start programs */
+	STATUS_CANNOT_RUN = 125,
+	STATUS_NOT_EXECUTABLE = 126,
+	STATUS_NOT_FOUND = 127,
 };
 
 struct options {
@@ -27,11 +32,13 @@ struct options {
 	bool batch;		/* top: plain text */
 	uint64_t delay_ms;	/* top: from one refresh to the next */
 	uint64_t count;		/* top: refreshes; 0: until it is ended */
+	bool stats;		/* run: print numbers at the end */
+	const char *library;	/* run: that replaces malloc(); NULL: the one built with it */
 };
 
 typedef int command_fn(const struct options *options, int argc, char **argv);
 
-command_fn cmd_info, cmd_doctor, cmd_load, cmd_unload, cmd_stat, cmd_map, cmd_top;
+command_fn cmd_info, cmd_doctor, cmd_load, cmd_unload, cmd_stat, cmd_map, cmd_top, cmd_run;
 
 /* One line on stderr, with the program's name before it. */
 void complain(const char *format, ...) __attribute__((format(printf, 1, 2)));

@@ -291,6 +291,9 @@ static int add_heap(const struct target *target, const struct hpheap *heap, void
 	/* Of numbers that are not of one moment a difference may be less than nothing. */
 	used = used > kept ? used - kept : 0;
 	sums->heaps++;
+	sums->backends |= UINT32_C(1) << heap->kind;
+	sums->committed += memory << HPH_PAGE_SHIFT;
+	sums->peak += (uint64_t)heap->peak_units << HPH_HUGE_SHIFT;
 	sums->live += used << HPH_PAGE_SHIFT;
 	sums->free += memory > used + rest ? (memory - used - rest) << HPH_PAGE_SHIFT : 0;
 	sums->scavenged += (uint64_t)heap->scavenged_pages << HPH_PAGE_SHIFT;

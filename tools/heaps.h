@@ -29,7 +29,10 @@ struct range {
 /* What the heaps of a process have, in bytes. */
 struct sums {
 	uint64_t heaps;
+	uint32_t backends;	/* bits: 1 << enum hpheap_backend */
 	uint64_t live, free;
+	uint64_t committed;
+	uint64_t peak;		/* of it: the sum of the heaps' own */
 	uint64_t purgeable;	/* if the system did not take it yet */
 	uint64_t scavenged;	/* ever */
 	size_t caches;		/* of threads, looked at */

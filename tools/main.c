@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "root.h"
+#include "run.h"
 #include "text.h"
 
 /* What one device arena of the library takes. */
@@ -27,7 +28,11 @@
 struct command {
 	const char *name;
 	const char *arguments;	/* what follows the options, "" for nothing */
-	const char *options;	/* the letters of those it takes besides -h and --root */
+	/*
+	 * The letters of those it takes besides -h and --root. A '+' in front: they end where its
+	 * arguments begin, and --root is none of them.
+	 */
+	const char *options;
 	const char *summary;
 	const char *help;
 	command_fn *run;
@@ -78,6 +83,15 @@ static const struct command commands[] = {
 	  "\n"
 	  "Exit status: 0 ended; 1 /proc cannot be read; 2 wrong usage; 4 output not written.\n",
 	  cmd_top },
+	{ "run", "[--] PROGRAM [ARGUMENT]...", "+TY" RUN_SETTINGS,
+	  "start a program, unchanged, with its malloc() on huge pages",
+	  "Starts PROGRAM with libhpheap-malloc.so put in front of its libraries, so that its\n"
+	  "malloc() takes memory from a heap of huge pages. It takes hpheapctl's place: its\n"
+	  "signals, its input and output and its exit status are its own.\n"
+	  "\n"
+	  "Exit status: that of PROGRAM; 2 wrong usage; 125 the library cannot be put in front\n"
+	  "of it, or is not there; 126 it cannot be executed; 127 it is not found.\n",
+	  cmd_run },
 };
 
 static const struct option long_options[] = {
@@ -92,6 +106,14 @@ static const struct option long_options[] = {
 	{ "delay", required_argument, NULL, 'd' },
 	{ "count", required_argument, NULL, 'n' },
 	{ "batch", no_argument, NULL, 'b' },
+	{ "backend", required_argument, NULL, 'B' },
+	{ "limit", required_argument, NULL, 'L' },
+	{ "node", required_argument, NULL, 'N' },
+	{ "fork", required_argument, NULL, 'K' },
+	{ "efence", no_argument, NULL, 'E' },
+	{ "scavenge", required_argument, NULL, 'G' },
+	{ "stats", no_argument, NULL, 'T' },
+	{ "library", required_argument, NULL, 'Y' },
 	{ NULL, 0, NULL, 0 },
 };
 
@@ -124,6 +146,23 @@ static void help_all(void)
 	      "the help of each command has the others. hpheapctl(1) is the manual.\n", stdout);
 }
 
+static bool ends_at_argument(const struct command *command)
+{
+	return *command->options == '+';
+}
+
+static void help_run(void)
+{
+	puts("      --backend=BACKEND  auto, device, thp or small\n"
+	     "      --limit=SIZE    most memory: bytes, or with K, M, G, T\n"
+	     "      --node=NODE     local, interleave, or the number of a memory node\n"
+	     "      --fork=WAY      what a child has of the device's memory: cow, share, none\n"
+	     "      --efence        a use of freed memory is a SIGSEGV at once\n"
+	     "      --scavenge=POLICY  on, off, or NAME=NUMBER,... as in hpheap_set_policy(3)\n"
+	     "      --stats         print on standard error what its heaps held at its end\n"
+	     "      --library=FILE  this libhpheap-malloc.so, not that of hpheapctl's release");
+}
+
 static void help_command(const struct command *command)
 {
 	printf("Usage: hpheapctl %s [OPTION]...%s%s\n\n%s\n", command->name,
@@ -145,7 +184,11 @@ static void help_command(const struct command *command)
 		     "                  not given\n"
 		     "  -n, --count=N   end after so many refreshes\n"
 		     "  -b, --batch     plain text, all processes, no keys: for a pipe or a file");
-	puts("      --root=DIR  take /proc, /sys, /dev, /etc and /lib/modules from below DIR");
+	if (ends_at_argument(command))
+		help_run();
+	else
+		puts("      --root=DIR  take /proc, /sys, /dev, /etc and /lib/modules from below "
+		     "DIR");
 	puts("  -h, --help      this text");
 }
 
@@ -189,30 +232,44 @@ static bool take_option(int letter, struct options *options)
 			return true;
 		complain("'%s' is no number of seconds from 0.1 to 86400", optarg);
 		return false;
+	case 'T':
+		return options->stats = true;
+	case 'Y':
+		options->library = optarg;
+		return true;
+	case 'E':
+		return run_setting(letter, "1");
 	case 'n':
 		if (parse_count(optarg, &options->count))
 			return true;
 		complain("'%s' is no number of refreshes", optarg);
 		return false;
 	default:
-		return false;
+		return run_setting(letter, optarg);
 	}
+}
+
+static bool takes(const struct command *command, int letter)
+{
+	return letter == 'r' ? !ends_at_argument(command) :
+			       strchr(command->options, letter) != NULL;
 }
 
 static int run_command(const struct command *command, int argc, char **argv)
 {
 	struct options options = { .size = DEFAULT_SIZE, .delay_ms = DEFAULT_DELAY_MS };
+	const char *letters = ends_at_argument(command) ? "+h" : "hjs:p:o:d:n:b";
 	int letter, status;
 
 	optind = 0;
-	while ((letter = getopt_long(argc, argv, "hjs:p:o:d:n:b", long_options, NULL)) != -1) {
+	while ((letter = getopt_long(argc, argv, letters, long_options, NULL)) != -1) {
 		if (letter == 'h') {
 			help_command(command);
 			return STATUS_OK;
 		}
 		if (letter == '?')
 			return usage_error(command);
-		if (letter != 'r' && !strchr(command->options, letter)) {
+		if (!takes(command, letter)) {
 			complain("%s takes no option '%s'", command->name, argv[optind - 1]);
 			return usage_error(command);
 		}

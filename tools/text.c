@@ -96,6 +96,11 @@ const char *plural(uint64_t count, const char *ending)
 	return count == 1 ? "" : ending;
 }
 
+unsigned int percent(uint64_t part, uint64_t all)
+{
+	return all ? (unsigned int)((double)part * 100 / (double)all + 0.5) : 0;
+}
+
 void make_printable(char *text)
 {
 	for (; *text; text++)

@@ -29,6 +29,9 @@ bool parse_seconds(const char *text, uint64_t *ms);
 /* "" for one thing, @ending for none and for many: "1 arena", "2 arenas". */
 const char *plural(uint64_t count, const char *ending);
 
+/* Rounded to the nearest; 0 of nothing. */
+unsigned int percent(uint64_t part, uint64_t all);
+
 /* Leaves plain ASCII only: a process may call itself an escape sequence. */
 void make_printable(char *text);
 

@@ -5,7 +5,7 @@ ctl-sources := $(wildcard tools/*.c)
 ctl-objects := $(ctl-sources:%.c=$(O)/%.o)
 # Of the library's inside: what it publishes of itself, and its pictures.
 ctl-flags   := $(CSTD) -Ilib -pthread -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 \
-	-DHPHEAPCTL_VERSION='"$(VERSION)"' $(WARNINGS)
+	-DHPHEAPCTL_VERSION='"$(VERSION)"' -DHPHEAPCTL_LIBDIR='"$(LIBDIR)"' $(WARNINGS)
 
 $(O)/tools/%.o: tools/%.c tools/tools.mk
 	@mkdir -p $(@D)
@@ -48,6 +48,12 @@ $(O)/tools/tests/hold_heap: tools/tests/hold_heap.c $(lib-static) tools/tools.mk
 	@mkdir -p $(@D)
 	$(call say,LD)$(CC) $(CPPFLAGS) $(ctl-flags) $(CFLAGS) $(LDFLAGS) $< $(lib-static) -pthread -lnuma -o $@
 
+# What run is to start, and what it cannot.
+$(O)/tools/tests/take_memory $(O)/tools/tests/take_memory_static: tools/tests/take_memory.c tools/tools.mk
+	@mkdir -p $(@D)
+	$(call say,LD)$(CC) $(CPPFLAGS) $(ctl-flags) $(CFLAGS) $(LDFLAGS) $(if $(filter %_static,$@),-static) \
+		$< -pthread -o $@
+
 # The same sources with sanitizers, for the tests.
 ctl-san-flags := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined \
 	-fno-sanitize-recover=all
@@ -63,7 +69,8 @@ $(O)/tools/tests/fake_kernel.so: tools/tests/fake_kernel.c tools/tools.mk
 	$(call say,LD)$(CC) $(CPPFLAGS) $(CSTD) -D_GNU_SOURCE $(WARNINGS) $(CFLAGS) -fPIC -shared $< -o $@
 
 check-ctl: $(O)/hpheapctl $(O)/tools/san/hpheapctl $(O)/tools/tests/fake_kernel.so \
-	   $(O)/tools/tests/hold_heap
+	   $(O)/tools/tests/hold_heap $(O)/tools/tests/take_memory $(O)/tools/tests/take_memory_static \
+	   $(lib-malloc)
 	@mkdir -p $(O)/results
 	@python3 -B tools/tests/check_ctl.py $(O)
 check-targets += check-ctl

@@ -90,11 +90,6 @@ static void print_device(struct page *page)
 		print_pool(page);
 }
 
-static unsigned int percent(uint64_t part, uint64_t all)
-{
-	return all ? (unsigned int)((double)part * 100 / (double)all + 0.5) : 0;
-}
-
 static void print_sums(struct page *page, const struct usages *usages)
 {
 	uint64_t heaps = 0, resident = 0, live = 0, spare = 0, huge = 0;

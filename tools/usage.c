@@ -58,29 +58,37 @@ static int read_smaps(struct usage *usage, const struct sums *sums)
 	return 0;
 }
 
-static void take_process(struct usages *usages, const struct target *target)
+int usage_read(struct usage *usage, const struct target *target)
 {
-	struct usage usage = { .pid = target->pid, .self = target->self[0], .rate = UNKNOWN };
 	struct sums sums;
 	int error = sums_read(target, &sums);
 
-	if (!error && sums.heaps) {
-		usage.heaps = sums.heaps;
-		usage.live_bytes = sums.live;
-		usage.free_bytes = sums.free;
-		usage.purgeable_bytes = sums.purgeable;
-		usage.scavenged_bytes = sums.scavenged;
-		memcpy(usage.command, target->command, sizeof(usage.command));
-		make_printable(usage.command);
-		error = read_smaps(&usage, &sums);
-	}
-	if (!error && sums.heaps) {
+	*usage = (struct usage){
+		.pid = target->pid, .self = target->self[0], .rate = UNKNOWN,
+		.heaps = sums.heaps, .backends = sums.backends,
+		.live_bytes = sums.live, .free_bytes = sums.free,
+		.committed_bytes = sums.committed, .peak_bytes = sums.peak,
+		.purgeable_bytes = sums.purgeable, .scavenged_bytes = sums.scavenged,
+	};
+	memcpy(usage->command, target->command, sizeof(usage->command));
+	make_printable(usage->command);
+	if (!error && sums.heaps)
+		error = read_smaps(usage, &sums);
+	sums_release(&sums);
+	return error;
+}
+
+static void take_process(struct usages *usages, const struct target *target)
+{
+	struct usage usage;
+	int error = usage_read(&usage, target);
+
+	if (!error && usage.heaps) {
 		usages->usage = grow_array(usages->usage, usages->count, sizeof(usage));
 		usages->usage[usages->count++] = usage;
 	} else if (error && error != -ESRCH && error != -ENOENT) {
 		usages->unclear++;
 	}
-	sums_release(&sums);
 }
 
 static void look_into(pid_t pid, void *arg)

@@ -10,13 +10,16 @@
 #include <sys/types.h>
 
 #include "arenas.h"	/* UNKNOWN */
+#include "target.h"
 
 struct usage {
 	pid_t pid;
 	uint64_t self;		/* with the number it is the same process as before */
 	char command[COMMAND_BYTES]; /* printable */
 	uint64_t heaps;
+	uint32_t backends;	/* bits: 1 << enum hpheap_backend */
 	uint64_t live_bytes, free_bytes;
+	uint64_t committed_bytes, peak_bytes;
 	uint64_t resident_bytes, huge_bytes;	/* of the heaps' addresses */
 	uint64_t purgeable_bytes;	/* if the system did not take it yet */
 	uint64_t scavenged_bytes;	/* ever */
@@ -30,6 +33,9 @@ struct usages {
 	uint64_t foreign;		/* with heaps of another version of the library */
 	uint64_t unclear;		/* that changed too fast to be read */
 };
+
+/* Of one process; 0, or a negative errno. Without heaps the rest says nothing. */
+int usage_read(struct usage *usage, const struct target *target);
 
 /* 0, or a negative errno: /proc cannot be read. usages_release() in any case. */
 int usages_read(struct usages *usages);

@@ -8,7 +8,7 @@ import random
 from fakeroot import MIB
 from harness import CtlTest
 
-COMMANDS = ("info", "doctor", "load", "unload", "stat", "map", "top")
+COMMANDS = ("info", "doctor", "load", "unload", "stat", "map", "top", "run")
 
 
 class CommandLine(CtlTest):
