@@ -3,17 +3,17 @@
  * Guarded objects: one in so many lies on a base page of its own between inaccessible ones.
  *
  * An access beyond its end, or before its beginning, faults where it happens, and so does any
- * after it was freed: its page is inaccessible then, until all others of the pool were used. The
- * report tells by whom the object was allocated, and by whom it was freed. One process will seldom hit
- * upon an error so; a fleet of them does, at a cost that nobody notices. (GWP-ASan, Serebryany and
+ * after it was freed: its page is inaccessible then, until all others of the pool were used.
+ * The report tells by whom the object was allocated, and by whom it was freed. One process will
+ * seldom hit upon an error so; a fleet of them does, at a cost that nobody notices. (Serebryany and
  * others, "GWP-ASan: Sampling-Based Detection of Memory-Safety Bugs in Production", 2023; the
  * page that is taken away is Electric Fence's, Perens 1987.)
  *
  * An object lies at the end of its page, or in turn at its beginning. What its alignment leaves
  * behind its end is filled, and looked at when it is freed.
  *
- * G1 a slot is LIVE from sample to free; then FREED, its page inaccessible, until it is the one that
- *    was freed longest ago and a slot is needed.
+ * G1 a slot is LIVE from sample to free; then FREED, its page inaccessible, until it is the one
+ *    that was freed longest ago and a slot is needed.
  */
 #include "guard.h"
 
@@ -49,7 +49,7 @@ struct slot {
 
 static struct {
 	pthread_mutex_t lock;
-	uintptr_t first, end;	/* of the pages: one that faults, then a slot's and one that faults */
+	uintptr_t first, end;	/* of the pages: each slot's lies between two that fault */
 	size_t page;
 	struct slot *slots;
 	uint16_t queue[SLOTS];	/* of slots that were freed, the oldest at its head; */

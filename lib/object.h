@@ -9,6 +9,9 @@
  * cache. Here is the way that almost all take; object.c has the rest.
  */
 
+/* The compiler would rather not, and each of them is in one place or two. */
+#define HPH_INLINE static inline __attribute__((always_inline))
+
 void *hph_object_alloc_missed(struct hpheap *heap, unsigned int class);
 bool hph_object_free_missed(struct hpheap *heap, uintptr_t addr);
 _Noreturn void hph_object_broken(uintptr_t secret, uintptr_t addr);
@@ -63,8 +66,7 @@ static inline void hph_object_in(uintptr_t secret, uintptr_t addr)
  *
  * Return: it, with undefined content; NULL with errno ENOMEM: no memory.
  */
-static inline __attribute__((always_inline)) void *hph_object_alloc(struct hph_cache *cache, struct hpheap *heap,
-				     unsigned int class)
+HPH_INLINE void *hph_object_alloc(struct hph_cache *cache, struct hpheap *heap, unsigned int class)
 {
 	struct hph_rack *rack;
 	uint32_t count;
@@ -91,7 +93,7 @@ static inline __attribute__((always_inline)) void *hph_object_alloc(struct hph_c
  *
  * Return: false: it must be looked at more closely; nothing was done.
  */
-static inline __attribute__((always_inline)) bool hph_object_free(struct hph_cache *cache, uintptr_t addr)
+HPH_INLINE bool hph_object_free(struct hph_cache *cache, uintptr_t addr)
 {
 	const uintptr_t number = hph_unit_of(addr);
 	const struct hph_unit *unit;

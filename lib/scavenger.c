@@ -303,9 +303,7 @@ static void grow_ahead(struct hpheap *heap, void *arg)
 	}
 }
 
-/*
- * Until @until, but no longer than until a heap grows; false: it shall end.
- */
+/* Until @until, but no longer than until a heap grows; false: it shall end. */
 static bool sleep_until(int64_t until)
 {
 	const struct timespec ts = {
