@@ -102,6 +102,7 @@ struct hpheap_options {
 /* hpheap_span_alloc() flags */
 #define HPHEAP_SPAN_ZERO	(1U << 0) /* contents are zero */
 #define HPHEAP_SPAN_BASE_ALIGNED (1U << 1) /* begins on a base page and shares none */
+#define HPHEAP_SPAN_LAZY	(1U << 2) /* huge units of it may get their memory when touched */
 
 /* hpheap_reserve(): no node in particular */
 #define HPHEAP_NODE_ANY		(-1)
@@ -119,7 +120,7 @@ struct hpheap_stats {
 	char backend_reason[120]; /* one line: why this backend */
 	uint64_t base_page_bytes;
 	uint64_t address_bytes;	/* address space held by arenas */
-	uint64_t committed_bytes; /* of huge units that were committed and not released */
+	uint64_t committed_bytes; /* of huge units that were committed and not released, and lazy */
 	uint64_t device_bytes;	/* of them: in device chunks */
 	uint64_t fallback_bytes; /* of them: THP where the device was wanted */
 	uint64_t used_bytes;	/* in live spans, whole heap pages */
@@ -143,6 +144,7 @@ struct hpheap_stats {
 	uint64_t scavenged_bytes; /* given back or made purgeable by the scavenger, ever */
 	uint64_t slab_bytes;	/* of used_bytes: in spans that small objects are cut from */
 	uint64_t object_bytes;	/* of slab_bytes: in objects that the program has */
+	uint64_t lazy_bytes;	/* of used_bytes: in huge units that get memory when touched */
 };
 
 /**
@@ -184,7 +186,9 @@ HPHEAP_API struct hpheap *hpheap_default(void);
  * @flags: HPHEAP_SPAN_*
  *
  * Contents are undefined without HPHEAP_SPAN_ZERO. The memory is committed:
- * touching it cannot fail for want of memory, but for copies after fork().
+ * touching it cannot fail for want of memory, but for copies after fork(). With
+ * HPHEAP_SPAN_LAZY, and no memory at hand, whole huge units of anonymous memory (thp, small)
+ * come as they are touched, as they do from mmap(): what is not used costs nothing.
  *
  * Returns the first byte, or NULL with errno: EINVAL no bytes, bad alignment
  * or flag; ENOMEM no memory, no address space, or over the heap's limit.

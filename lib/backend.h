@@ -52,6 +52,19 @@ struct hph_backend_ops {
 	/* Fills an attached unit with zeroed memory, mapped. */
 	int (*commit)(struct hph_backend *backend, uintptr_t addr);
 
+	/*
+	 * Or open() lets attached units have zeroed memory as it is touched. is_whole() tells
+	 * whether all of one is there by now. Else they are as if committed. NULL: not possible.
+	 */
+	int (*open)(struct hph_backend *backend, uintptr_t addr, size_t bytes);
+	bool (*is_whole)(struct hph_backend *backend, uintptr_t addr);
+
+	/*
+	 * Moves what an opened or committed unit has to another one, in place of what that had.
+	 * Then it is as if it had just been opened. NULL: not possible.
+	 */
+	int (*move)(struct hph_backend *backend, uintptr_t from, uintptr_t to);
+
 	/* Empties a committed unit. *@detached tells that it was detached as well. */
 	int (*release)(struct hph_backend *backend, uintptr_t addr, bool *detached);
 

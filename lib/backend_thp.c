@@ -87,6 +87,24 @@ static int anon_commit(struct hph_backend *backend, uintptr_t addr)
 	return error;
 }
 
+static int anon_open(struct hph_backend *backend, uintptr_t addr, size_t bytes)
+{
+	(void)backend;
+	return hph_os_open_up(addr, bytes);
+}
+
+static bool anon_is_whole(struct hph_backend *backend, uintptr_t addr)
+{
+	(void)backend;
+	return hph_os_is_resident(addr, HPHEAP_HUGE_SIZE);
+}
+
+static int anon_move(struct hph_backend *backend, uintptr_t from, uintptr_t to)
+{
+	(void)backend;
+	return hph_os_move(from, to, HPHEAP_HUGE_SIZE);
+}
+
 /*
  * The reservation takes its place again: then the unit is not charged either
  * where overcommit is strict, and a later mlockall() does not fill it. That may
@@ -151,6 +169,9 @@ static const struct hph_backend_ops anon_ops = {
 	.attach = anon_attach,
 	.detach = hph_anon_detach,
 	.commit = anon_commit,
+	.open = anon_open,
+	.is_whole = anon_is_whole,
+	.move = anon_move,
 	.release = anon_release,
 	.split = anon_split,
 	.thin = anon_thin,

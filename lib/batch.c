@@ -42,6 +42,7 @@ static int detach(struct hph_unit *unit)
 		unit->owner = NULL;
 		unit->split = false;
 		unit->stale = false;
+		unit->lazy = false;
 	}
 	return error;
 }
@@ -129,16 +130,45 @@ static int commit(struct hpheap *heap, struct hph_unit *unit, int node)
 }
 
 /*
+ * Opens what need not have its memory yet, if it is attached to one backend and that can do
+ * it. Returns how many units: from there on they are committed.
+ */
+static size_t open_lazy(struct hpheap *heap, const struct hph_batch *batch, int node)
+{
+	struct hph_unit *unit = get(heap, batch->first);
+	struct hph_backend *owner;
+	size_t units, i;
+
+	if (!batch->lazy || attach(heap, batch->first, batch->reach, node))
+		return 0;
+	owner = unit->owner;
+	for (units = 0; units < batch->lazy; units++) {
+		unit = get(heap, batch->first + units);
+		if (unit->owner != owner || unit->node != node || unit->stale)
+			break;
+	}
+	if (!owner->ops->open || !units ||
+	    owner->ops->open(owner, hph_unit_addr(batch->first), units << HPH_HUGE_SHIFT))
+		return 0;
+	for (i = 0; i < units; i++) {
+		unit = get(heap, batch->first + i);
+		memset(unit->zero, 0xff, sizeof(unit->zero));
+		unit->lazy = true;
+	}
+	return units;
+}
+
+/*
  * Gives all units of a batch their memory; if that fails, puts them back, and
  * the charge for them goes.
  */
 int hph_batch_fill(struct hpheap *heap, struct hph_zone *zone, const struct hph_batch *batch,
 		   int node)
 {
-	size_t i, bytes = 0;
+	size_t i = open_lazy(heap, batch, node), bytes = 0;
 	int error = 0;
 
-	for (i = 0; i < batch->units; i++) {
+	for (; i < batch->units; i++) {
 		error = attach(heap, batch->first + i, batch->reach - i, node);
 		if (!error)
 			error = commit(heap, get(heap, batch->first + i), node);
@@ -162,11 +192,14 @@ int hph_batch_fill(struct hpheap *heap, struct hph_zone *zone, const struct hph_
 void hph_batch_account(struct hpheap *heap, struct hph_zone *zone, const struct hph_batch *batch)
 {
 	const size_t ahead = batch->reach - batch->units, fell = zone->fallback_units;
+	size_t i;
 
 	if (ahead)
 		hph_pages_add_empty(&zone->pages, batch->first + batch->units, ahead);
 	atomic_fetch_sub(&heap->busy_units, batch->reach);
 	hph_count_owners(heap, zone, batch->first, batch->units, true);
 	zone->fallbacks += zone->fallback_units - fell;
+	for (i = 0; i < batch->lazy; i++)
+		zone->pages.lazy_units += get(heap, batch->first + i)->lazy;
 	hph_note_committed(heap, batch->units);
 }

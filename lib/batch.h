@@ -9,6 +9,7 @@ struct hph_batch {
 	uintptr_t first;
 	size_t units;	/* to be filled */
 	size_t reach;	/* to be attached at the same time; they stay empty */
+	size_t lazy;	/* of units: these first ones need not have their memory yet */
 };
 
 int hph_batch_fill(struct hpheap *heap, struct hph_zone *zone, const struct hph_batch *batch,

@@ -123,6 +123,7 @@ static void reserve(struct hpheap *heap, struct hph_unit *unit)
 	memset(unit->away, 0, sizeof(unit->away));
 	unit->split = false;
 	unit->stale = false;
+	unit->lazy = false;
 	if (error)
 		hph_unit_set_tag(unit, hph_tag(0, HPH_UNIT_NONE));
 	else

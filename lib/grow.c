@@ -138,6 +138,7 @@ static int take_new(struct hpheap *heap, struct hph_zone *zone, size_t units, si
 
 	batch->first = hph_round_up(first, align);
 	batch->units = units;
+	batch->lazy = 0;
 	end = first + asked;
 	batch->reach = end - batch->first;
 	if (batch->reach > units + ahead)
@@ -167,6 +168,7 @@ static bool take_empty(struct hpheap *heap, struct hph_zone *zone, size_t units,
 		atomic_fetch_add(&heap->busy_units, units);
 	pthread_mutex_unlock(&zone->lock);
 	batch->units = batch->reach = units;
+	batch->lazy = 0;
 	return found;
 }
 
@@ -292,7 +294,7 @@ static uintptr_t grow_behind(struct hpheap *heap, struct hph_zone *zone,
 	const size_t units = hph_want_nr_units(want);
 	uintptr_t addr;
 
-	if (units == 1 || hph_want_unit_align(want) != 1)
+	if (want->lazy || units == 1 || hph_want_unit_align(want) != 1)
 		return 0;
 	lengthen(heap, zone, units);
 	pthread_mutex_lock(&zone->lock);
@@ -315,6 +317,7 @@ static uintptr_t grow_into(struct hpheap *heap, struct hph_zone *zone,
 		atomic_fetch_sub(&heap->held_units, units);
 		return 0;
 	}
+	batch.lazy = want->lazy ? want->pages / HPH_UNIT_PAGES : 0;
 	if (hph_batch_fill(heap, zone, &batch, zone->node))
 		return 0;
 	pthread_mutex_lock(&zone->lock);

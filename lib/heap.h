@@ -121,6 +121,8 @@ size_t hph_thin_idle(struct hpheap *heap, struct hph_zone *zone,
 bool hph_thicken_back(struct hpheap *heap, struct hph_zone *zone, bool early);
 uintptr_t hph_thicken_span(struct hpheap *heap, struct hph_zone *zone,
 			   const struct hph_want *want, bool *zero);
+bool hph_lazy_settle(struct hpheap *heap, const struct hph_unit *first, size_t pages);
+size_t hph_lazy_move(struct hpheap *heap, uintptr_t from, size_t bytes, uintptr_t to);
 void hph_fence(struct hpheap *heap, struct hph_zone *zone, const struct hph_found *found);
 void hph_before_fork(struct hpheap *heap);
 void hph_after_fork(struct hpheap *heap);

@@ -14,6 +14,15 @@
 #include "object.h"
 #include "os.h"
 
+/*
+ * Objects that no thread's cache keeps begin with a huge unit, so that realloc() can move their
+ * memory.
+ */
+static bool is_movable(size_t bytes)
+{
+	return bytes > hph_page_addr(HPH_CACHE_LARGE_PAGES);
+}
+
 static __attribute__((noinline)) void *alloc_large(struct hpheap *heap, size_t bytes, size_t align,
 						   unsigned int flags)
 {
@@ -24,7 +33,9 @@ static __attribute__((noinline)) void *alloc_large(struct hpheap *heap, size_t b
 		errno = EINVAL;
 		return NULL;
 	}
-	span = hpheap_span_alloc(heap, bytes ? bytes : 1, align, flags);
+	if (is_movable(bytes) && align < HPHEAP_HUGE_SIZE)
+		align = HPHEAP_HUGE_SIZE;
+	span = hpheap_span_alloc(heap, bytes ? bytes : 1, align, flags | HPHEAP_SPAN_LAZY);
 	if (span)
 		errno = before;
 	return span;
@@ -145,6 +156,37 @@ size_t hpheap_malloc_usable_size_in(struct hpheap *heap, const void *object)
 	return object ? size_of(heap, "malloc_usable_size", (uintptr_t)object) : 0;
 }
 
+/*
+ * Who makes an object longer does it again, as a rule. Where memory that is not touched costs
+ * nothing, a large one gets room for that, an eighth of it.
+ */
+static size_t with_room(const struct hpheap *heap, size_t bytes)
+{
+	if (!is_movable(bytes) || !heap->backend->ops->open || bytes > PTRDIFF_MAX - bytes / 8)
+		return bytes;
+	return bytes + bytes / 8;
+}
+
+/* Another object, with the content, if there is memory for it. */
+static void *move(struct hpheap *heap, void *object, size_t has, size_t bytes)
+{
+	const size_t kept = has < bytes ? has : bytes;
+	size_t moved = 0;
+	char *other = NULL;
+
+	if (bytes > has)
+		other = hpheap_malloc_in(heap, with_room(heap, bytes));
+	if (!other)
+		other = hpheap_malloc_in(heap, bytes);
+	if (!other)
+		return NULL;
+	if (is_movable(kept))
+		moved = hph_lazy_move(heap, (uintptr_t)object, kept, (uintptr_t)other);
+	memcpy(other + moved, (char *)object + moved, kept - moved);
+	hpheap_free_in(heap, object);
+	return other;
+}
+
 /* Is it better where it is? Half of it would be waste at most. */
 static bool may_stay(size_t has, size_t bytes)
 {
@@ -154,7 +196,6 @@ static bool may_stay(size_t has, size_t bytes)
 void *hpheap_realloc_in(struct hpheap *heap, void *object, size_t bytes)
 {
 	size_t has;
-	void *other;
 
 	if (!object)
 		return hpheap_malloc_in(heap, bytes);
@@ -165,12 +206,7 @@ void *hpheap_realloc_in(struct hpheap *heap, void *object, size_t bytes)
 	has = size_of(heap, "realloc", (uintptr_t)object);
 	if (may_stay(has, bytes))
 		return object;
-	other = hpheap_malloc_in(heap, bytes);
-	if (!other)
-		return NULL;
-	memcpy(other, object, has < bytes ? has : bytes);
-	hpheap_free_in(heap, object);
-	return other;
+	return move(heap, object, has, bytes);
 }
 
 /* Where objects are guarded, all of the default heap come this way, and not the fastest. */

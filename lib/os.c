@@ -42,6 +42,9 @@
 #define PR_SET_VMA		0x53564d41	/* Linux 5.17 */
 #define PR_SET_VMA_ANON_NAME	0
 #endif
+#ifndef MREMAP_DONTUNMAP
+#define MREMAP_DONTUNMAP	4	/* Linux 5.7 */
+#endif
 #ifndef MADV_DONTNEED_LOCKED
 #define MADV_DONTNEED_LOCKED	24	/* Linux 5.18 */
 #endif
@@ -214,6 +217,35 @@ int hph_os_populate(uintptr_t addr, size_t bytes)
 		result = 0;
 	}
 	return result;
+}
+
+/* Is all of it there, of at most HPHEAP_HUGE_SIZE? What was swapped out is not. */
+bool hph_os_is_resident(uintptr_t addr, size_t bytes)
+{
+	unsigned char there[HPHEAP_HUGE_SIZE / 4096];	/* Linux has no smaller pages */
+	const size_t pages = bytes / hph_os_base_page();
+	size_t i;
+
+	/* Where there is nothing, the first page tells, as a rule. */
+	if (pages > sizeof(there) || mincore((void *)addr, 1, there) || !(there[0] & 1) ||
+	    mincore((void *)addr, bytes, there))
+		return false;
+	for (i = 0; i < pages; i++)
+		if (!(there[i] & 1))
+			return false;
+	return true;
+}
+
+/*
+ * Anonymous pages come to be at other addresses, in place of what is there; where they were, the
+ * mapping stays, with nothing in it (Linux 5.7).
+ */
+int hph_os_move(uintptr_t from, uintptr_t to, size_t bytes)
+{
+	check_range(from, bytes);
+	check_range(to, bytes);
+	return mremap((void *)from, bytes, bytes, MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP,
+		      (void *)to) == MAP_FAILED ? -errno : 0;
 }
 
 /* Gives back anonymous memory; it reads as zeroes afterwards. */

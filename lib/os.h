@@ -27,6 +27,8 @@ int hph_os_forbid(uintptr_t addr, size_t bytes);
 void hph_os_seal(uintptr_t addr, size_t bytes, const char *name);
 int hph_os_advise_huge(uintptr_t addr, size_t bytes, bool huge);
 int hph_os_collapse(uintptr_t addr, size_t bytes);
+bool hph_os_is_resident(uintptr_t addr, size_t bytes);
+int hph_os_move(uintptr_t from, uintptr_t to, size_t bytes);
 int hph_os_populate(uintptr_t addr, size_t bytes);
 int hph_os_discard(uintptr_t addr, size_t bytes);
 int hph_os_remove(uintptr_t addr, size_t bytes);

@@ -23,6 +23,7 @@
  *    not; live[] of anything else is 0.
  * P5 No page is in use and away. A USED unit is in the list of thin ones if and
  *    only if it has pages away.
+ * P6 A lazy unit is USED, all of it by one span, of which the first unit is lazy, too.
  */
 #include "pagealloc.h"
 
@@ -202,7 +203,7 @@ uintptr_t hph_pages_alloc(struct hph_pages *pages, const struct hph_want *want, 
  *
  * They are BUSY and the caller's, as many as hph_want_nr_units() says: who
  * filled them shall not find that somebody else was faster. Free pages before
- * them are used, too; what then remains of the units is free.
+ * them are used, too, but by a lazy span (P6); what then remains of the units is free.
  */
 uintptr_t hph_pages_carve(struct hph_pages *pages, uintptr_t first, const struct hph_want *want,
 			  bool *zero)
@@ -211,7 +212,7 @@ uintptr_t hph_pages_carve(struct hph_pages *pages, uintptr_t first, const struct
 	const struct hph_unit *before = hph_unitmap_find(pages->map, first - 1);
 	uintptr_t page = first * HPH_UNIT_PAGES, behind;
 
-	if (packs(want) && before &&
+	if (packs(want) && !want->lazy && before &&
 	    hph_unit_tag(before) == hph_tag(pages->zone, HPH_UNIT_USED))
 		page = hph_round_up(page - before->tail, want->align);
 	pages->memory_units += units;
@@ -329,7 +330,9 @@ static bool settle(struct hph_pages *pages, struct hph_unit *unit)
 		return false;
 	}
 	hph_pages_unuse_unit(pages, unit);
-	if (unit->nr_away)
+	if (unit->lazy)
+		hph_pages_break_lazy(pages, unit);
+	else if (unit->nr_away)
 		hph_pages_break(pages, unit);
 	return !unit->nr_away;
 }

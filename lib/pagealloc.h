@@ -36,6 +36,7 @@ struct hph_pages {
 	size_t free_low;	/* the fewest there were in this window of the scavenger's, */
 	size_t free_before;	/* and in the one before it, less what it took since */
 	size_t memory_units;	/* free ones, used ones and broken ones */
+	size_t lazy_units;	/* of the used ones */
 	size_t purgeable_units;
 	size_t purgeable_low;	/* the fewest there were since the scavenger asked */
 	size_t spans;
@@ -45,6 +46,7 @@ struct hph_pages {
 struct hph_want {
 	size_t pages;
 	size_t align;	/* in heap pages, a power of two */
+	bool lazy;	/* whole units need not have their memory yet */
 };
 
 /* What a unit must be to be thinned. */
@@ -130,6 +132,7 @@ void hph_pages_thicken(struct hph_pages *pages, struct hph_unit *unit, const hph
 struct hph_unit *hph_pages_thin_back(struct hph_pages *pages, bool early);
 struct hph_unit *hph_pages_thin_fit(struct hph_pages *pages, const struct hph_want *want);
 void hph_pages_break(struct hph_pages *pages, struct hph_unit *unit);
+void hph_pages_break_lazy(struct hph_pages *pages, struct hph_unit *unit);
 size_t hph_pages_take_last_broken(struct hph_pages *pages, size_t units, uintptr_t *first);
 void hph_pages_put_broken(struct hph_pages *pages, struct hph_unit *unit);
 

@@ -11,6 +11,9 @@
 
 #define SHRINK_BATCH	((size_t)64)
 
+/* Units without memory, or little: other threads' faults wait for as long as they are emptied. */
+#define AWAY_BATCH	((size_t)16)
+
 static struct hph_unit *get(const struct hpheap *heap, uintptr_t number)
 {
 	return hph_unitmap_get(&heap->map, number);
@@ -53,14 +56,9 @@ static bool purge(struct hph_unit *unit)
 	return unit->stale;
 }
 
-/* Takes its memory from a BUSY unit; on failure it stays what it was. */
-int hph_release_unit(struct hph_unit *unit)
+/* It has no memory any more. */
+static void clear(struct hph_unit *unit, bool detached)
 {
-	bool detached;
-	int error = unit->owner->ops->release(unit->owner, hph_unit_addr(unit->number), &detached);
-
-	if (error)
-		return error;
 	unit->nr_away = 0;
 	memset(unit->away, 0, sizeof(unit->away));
 	if (detached)
@@ -69,12 +67,25 @@ int hph_release_unit(struct hph_unit *unit)
 		unit->owner->ops->join(unit->owner, hph_unit_addr(unit->number));
 	unit->split = false;
 	unit->stale = false;
-	return 0;
+	unit->lazy = false;
+}
+
+/* Takes its memory from a BUSY unit; on failure it stays what it was. */
+int hph_release_unit(struct hph_unit *unit)
+{
+	bool detached;
+	int error = unit->owner->ops->release(unit->owner, hph_unit_addr(unit->number), &detached);
+
+	if (!error)
+		clear(unit, detached);
+	return error;
 }
 
 /* It keeps its memory, or what it has of it. Under the lock. */
 static void put_back(struct hpheap *heap, struct hph_zone *zone, struct hph_unit *unit)
 {
+	if (unit->lazy)
+		hph_unit_forget(unit);
 	if (unit->nr_away)
 		hph_pages_put_broken(&zone->pages, unit);
 	else
@@ -83,35 +94,81 @@ static void put_back(struct hpheap *heap, struct hph_zone *zone, struct hph_unit
 	hph_note_committed(heap, 1);
 }
 
+/* Of units in a row, and of one backend, those of which nothing is known to be there. */
+static size_t count_away(const struct hpheap *heap, uintptr_t first, size_t units)
+{
+	const struct hph_backend *owner = get(heap, first)->owner;
+	size_t i;
+
+	for (i = 0; i < units; i++)
+		if (get(heap, first + i)->nr_away < HPH_UNIT_PAGES ||
+		    get(heap, first + i)->owner != owner)
+			break;
+	return i;
+}
+
 /*
- * Empties BUSY units one by one; returns how many. The others keep their memory. With
- * @marks whole ones become purgeable instead, where that is possible. @bytes goes up by
- * what was there of them.
+ * What was a lazy span may have had hundreds of units, and most of them no memory: with one
+ * system call for each that takes long. Returns how many are empty now.
+ */
+static size_t empty_away(struct hpheap *heap, struct hph_zone *zone, uintptr_t first, size_t units)
+{
+	struct hph_backend *owner = get(heap, first)->owner;
+	size_t i;
+
+	units = count_away(heap, first, units < AWAY_BATCH ? units : AWAY_BATCH);
+	if (units < 2 ||
+	    owner->ops->detach(owner, hph_unit_addr(first), units << HPH_HUGE_SHIFT))
+		return 0;
+	for (i = 0; i < units; i++)
+		clear(get(heap, first + i), true);
+	pthread_mutex_lock(&zone->lock);
+	atomic_fetch_sub(&heap->held_units, units);
+	hph_pages_add_empty(&zone->pages, first, units);
+	atomic_fetch_sub(&heap->busy_units, units);
+	zone->releases += units;
+	pthread_mutex_unlock(&zone->lock);
+	return units;
+}
+
+/* Empties one BUSY unit, or with @marks makes it purgeable. Returns whether that was done. */
+static bool empty_one(struct hpheap *heap, struct hph_zone *zone, struct hph_unit *unit,
+		      bool marks, size_t *bytes)
+{
+	const size_t there = HPHEAP_HUGE_SIZE - hph_page_addr(unit->nr_away);
+	const bool done = (marks && purge(unit)) || !hph_release_unit(unit);
+
+	*bytes += done ? there : 0;
+
+	pthread_mutex_lock(&zone->lock);
+	atomic_fetch_sub(&heap->held_units, done);	/* while it is BUSY: see charge() */
+	if (!done)
+		put_back(heap, zone, unit);
+	else if (unit->stale)
+		hph_purgeable_add(&zone->pages, unit->number, 1);
+	else
+		hph_pages_add_empty(&zone->pages, unit->number, 1);
+	atomic_fetch_sub(&heap->busy_units, 1);
+	zone->releases += done;
+	pthread_mutex_unlock(&zone->lock);
+	return done;
+}
+
+/*
+ * Empties BUSY units; returns how many. The others keep their memory. With @marks whole ones
+ * become purgeable instead, where that is possible. @bytes goes up by what was there of them.
  */
 size_t hph_put_emptied(struct hpheap *heap, struct hph_zone *zone, uintptr_t first, size_t units,
 		       bool marks, size_t *bytes)
 {
-	size_t i, emptied = 0;
+	size_t i = 0, emptied = 0, away;
 
-	for (i = 0; i < units; i++) {
-		struct hph_unit *unit = get(heap, first + i);
-		const size_t there = HPHEAP_HUGE_SIZE - hph_page_addr(unit->nr_away);
-		const bool done = (marks && purge(unit)) || !hph_release_unit(unit);
-
-		*bytes += done ? there : 0;
-
-		pthread_mutex_lock(&zone->lock);
-		atomic_fetch_sub(&heap->held_units, done);	/* while it is BUSY: see charge() */
-		if (!done)
-			put_back(heap, zone, unit);
-		else if (unit->stale)
-			hph_purgeable_add(&zone->pages, first + i, 1);
-		else
-			hph_pages_add_empty(&zone->pages, first + i, 1);
-		atomic_fetch_sub(&heap->busy_units, 1);
-		zone->releases += done;
-		pthread_mutex_unlock(&zone->lock);
-		emptied += done;
+	while (i < units) {
+		away = empty_away(heap, zone, first + i, units - i);
+		emptied += away;
+		if (!away)
+			emptied += empty_one(heap, zone, get(heap, first + i), marks, bytes);
+		i += away ? away : 1;
 	}
 	return emptied;
 }

@@ -8,7 +8,7 @@
 #include "cache.h"
 #include "os.h"
 
-#define SPAN_FLAGS	(HPHEAP_SPAN_ZERO | HPHEAP_SPAN_BASE_ALIGNED)
+#define SPAN_FLAGS	(HPHEAP_SPAN_ZERO | HPHEAP_SPAN_BASE_ALIGNED | HPHEAP_SPAN_LAZY)
 
 static int check_want(const struct hpheap *heap, size_t bytes, size_t align, unsigned int flags,
 		      struct hph_want *want)
@@ -26,6 +26,7 @@ static int check_want(const struct hpheap *heap, size_t bytes, size_t align, uns
 		align = unit;
 	want->pages = hph_round_up(bytes, unit) / HPHEAP_PAGE_SIZE;
 	want->align = align / HPHEAP_PAGE_SIZE;
+	want->lazy = flags & HPHEAP_SPAN_LAZY && want->pages >= HPH_UNIT_PAGES && !heap->efence;
 	return 0;
 }
 
@@ -172,10 +173,12 @@ static __attribute__((noinline)) void free_checked(struct hpheap *heap, uintptr_
 	const size_t pages = unit ? live_pages(unit, addr) : 0;
 	struct hph_found found;
 	struct hph_zone *zone;
+	bool holes;
 
 	if (!addr)
 		return;
-	if (pages && pages <= HPH_CACHE_LARGE_PAGES &&
+	holes = pages >= HPH_UNIT_PAGES && unit->lazy && !hph_lazy_settle(heap, unit, pages);
+	if (pages && !holes && pages <= HPH_CACHE_LARGE_PAGES &&
 	    !is_torn(heap, unit, hph_page_in_unit(addr)) &&
 	    hph_cache_give(heap, unit, pages, addr))
 		return;
@@ -188,6 +191,8 @@ static __attribute__((noinline)) void free_checked(struct hpheap *heap, uintptr_
 	}
 	hph_pages_free(&zone->pages, &found);
 	pthread_mutex_unlock(&zone->lock);
+	if (holes)
+		hph_empty_broken(heap, zone, SIZE_MAX);
 }
 
 static __attribute__((noinline))
@@ -197,6 +202,7 @@ void free_large(struct hpheap *heap, struct hph_unit *unit, struct hph_cache *ca
 	const size_t pages = hph_live_pages(unit, page);
 
 	if (pages <= HPH_SMALL_PAGES || is_torn(heap, unit, page) ||
+	    (pages >= HPH_UNIT_PAGES && unit->lazy) ||
 	    !hph_cache_give_large(cache, unit, &unit->live[page], pages, addr))
 		free_checked(heap, addr);
 }

@@ -35,6 +35,7 @@ static void read_zones(struct hpheap *heap, struct hpheap_stats *stats)
 		stats->away_bytes += page_bytes(zone->pages.away_pages);
 		stats->fenced_bytes += page_bytes(zone->pages.fenced_pages);
 		stats->free_huge_bytes += unit_bytes(zone->pages.free_units);
+		stats->lazy_bytes += unit_bytes(zone->pages.lazy_units);
 		stats->purgeable_bytes += unit_bytes(zone->pages.purgeable_units);
 		stats->spans += zone->pages.spans;
 		stats->commit_calls += zone->commits;

@@ -218,6 +218,16 @@ void hph_pages_break(struct hph_pages *pages, struct hph_unit *unit)
 	hph_runs_add(&pages->broken, unit->number, 1);
 }
 
+/* So has a lazy one. */
+void hph_pages_break_lazy(struct hph_pages *pages, struct hph_unit *unit)
+{
+	hph_unit_forget(unit);
+	pages->lazy_units--;
+	pages->away_pages += unit->nr_away;
+	hph_runs_adjoin(&pages->free, unit);
+	hph_runs_add(&pages->broken, unit->number, 1);
+}
+
 /*
  * The highest broken units, at most so many in a row; BUSY, to be emptied whole. They
  * know still what is away, in case that fails.

@@ -4,6 +4,13 @@
  */
 #include "unit.h"
 
+void hph_unit_forget(struct hph_unit *unit)
+{
+	hph_map_set(unit->away, 0, HPH_UNIT_PAGES);
+	unit->nr_away = HPH_UNIT_PAGES;
+	unit->lazy = false;
+}
+
 /* The last page up to @page whose bit is @set. */
 unsigned int hph_map_last(const hph_pagemap map, unsigned int page, bool set)
 {

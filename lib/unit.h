@@ -97,6 +97,7 @@ struct hph_unit {
 	bool split;		/* its owner was told that it lacks pages */
 	bool gone;		/* LOST, and its addresses are the parent's, or may be anybody's */
 	bool stale;		/* purgeable, or was so: see purge.c */
+	bool lazy;		/* its memory comes as it is touched: see lazy.c */
 	bool thinning;		/* a thread is giving back its free pages, or getting them */
 	_Atomic uint16_t tag;	/* zone and state: see hph_tag() */
 };
@@ -200,6 +201,9 @@ static inline unsigned int hph_map_next(const hph_pagemap map, unsigned int page
 	}
 	return word * 64 + (unsigned int)__builtin_ctzll(bits);
 }
+
+/* What a lazy unit has, now that it is no span's, nobody knows: nothing. */
+void hph_unit_forget(struct hph_unit *unit);
 
 unsigned int hph_map_last(const hph_pagemap map, unsigned int page, bool set);
 unsigned int hph_map_longest(const hph_pagemap used);
