@@ -28,9 +28,9 @@ struct hph_stack {
 	uint32_t most;	/* so many may be here now; it is granted while there is demand */
 };
 
-/* Of objects of one class. */
+/* Of objects of one class. As large as slab_page counts them: see hph_cache_rack(). */
 struct hph_rack {
-	uint64_t inverse;	/* the class's, at hand */
+	_Alignas(1 << HPH_SLAB_CLASS) uint64_t inverse;	/* the class's, at hand */
 	uintptr_t *slots;	/* room for as many as the class has */
 	uint32_t count;
 	uint32_t most;		/* so many may be here now */
@@ -85,8 +85,10 @@ struct hph_cache {
 	 * next one is there, too, as a rule, and the way to it need not be gone again.
 	 */
 	uintptr_t leaf_number;
-	const struct hph_leaf *leaf;
+	uintptr_t leaf_units;	/* where unit number 0 would be, were it in there */
 	size_t object_bytes;	/* granted: the sum of what racks may hold */
+	unsigned int begged;	/* times that all was granted; */
+	unsigned int giver;	/* the class that gave some up last */
 	struct hph_rack racks[HPH_CLASSES + 1];	/* by what slab_page says; [0] stays empty */
 
 	const void *owner;	/* the thread; NULL: it has ended; the zone: its depot */
@@ -99,7 +101,14 @@ struct hph_cache {
 	uintptr_t objects[HPH_CACHE_OBJECTS];	/* the racks' */
 };
 
-/* The rack for objects of a class. */
+_Static_assert(sizeof(struct hph_rack) == 1 << HPH_SLAB_CLASS, "slab_page leads to the rack");
+
+/* The rack for objects of a class, by its entry in slab_page without the way back. */
+static inline struct hph_rack *hph_cache_rack_at(struct hph_cache *cache, unsigned int entry)
+{
+	return (struct hph_rack *)((char *)cache->racks + entry);
+}
+
 static inline struct hph_rack *hph_cache_rack(struct hph_cache *cache, unsigned int class)
 {
 	return &cache->racks[class + 1];
@@ -121,7 +130,7 @@ struct hph_thread {
 
 extern _Thread_local struct hph_thread hph_thread;
 
-/* The calling thread's cache of the default heap, at hand; or NULL. */
+/* The calling thread's cache of the default heap, at hand; or one that is closed for ever. */
 extern _Thread_local struct hph_cache *hph_own_cache;
 
 /* cache.c: the calling thread's */

@@ -18,7 +18,10 @@
 #define YIELDS	16
 
 _Thread_local struct hph_thread hph_thread;
-_Thread_local struct hph_cache *hph_own_cache;
+/* Of nobody: who has no cache finds it closed, and need not ask whether he has one. */
+static struct hph_cache no_cache = { .guard = HPH_GUARD_CLOSED, .leaf_number = UINTPTR_MAX };
+
+_Thread_local struct hph_cache *hph_own_cache = &no_cache;
 
 static pthread_key_t thread_key;
 static bool usable;	/* set once, before the first heap is there */
@@ -29,7 +32,7 @@ static void end_thread(void *thread)
 {
 	memset(hph_thread.slots, 0, sizeof(hph_thread.slots));
 	hph_thread.ended = true;
-	hph_own_cache = NULL;
+	hph_own_cache = &no_cache;
 	hph_heaps_visit(leave, thread);
 }
 

@@ -45,6 +45,7 @@ $(lib-shared): $(lib-objects) lib/libhpheap.map
 $(lib-malloc): $(lib-objects) $(lib-malloc-object) lib/replace/libhpheap-malloc.map
 	$(call say,LD)$(CC) $(CFLAGS) -shared -Wl,-soname,$(@F) \
 		-Wl,--version-script=lib/replace/libhpheap-malloc.map \
+		-Wl,--defsym=malloc=hpheap_malloc,--defsym=free=hpheap_free \
 		-Wl,-z,defs -Wl,-z,nodelete -Wl,-Bsymbolic-functions $(LDFLAGS) \
 		-o $@ $(lib-objects) $(lib-malloc-object) $(lib-libs)
 

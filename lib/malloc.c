@@ -45,7 +45,7 @@ void *hpheap_malloc_in(struct hpheap *heap, size_t bytes)
 {
 	if (__builtin_expect(bytes > HPH_OBJECT_MAX || !heap, 0))
 		return alloc_large(heap, bytes, 0, 0);
-	return hph_object_alloc(hph_cache_of(heap), heap, hph_class_of(bytes));
+	return hph_object_alloc(hph_cache_of(heap), heap, hph_entry_of(bytes));
 }
 
 void *hpheap_calloc_in(struct hpheap *heap, size_t count, size_t bytes)
@@ -59,18 +59,18 @@ void *hpheap_calloc_in(struct hpheap *heap, size_t count, size_t bytes)
 	}
 	if (all > HPH_OBJECT_MAX || !heap)
 		return alloc_large(heap, all, 0, HPHEAP_SPAN_ZERO);
-	object = hph_object_alloc(hph_cache_of(heap), heap, hph_class_of(all));
+	object = hph_object_alloc(hph_cache_of(heap), heap, hph_entry_of(all));
 	return object ? memset(object, 0, all) : NULL;
 }
 
-/* A class of which objects have the alignment, which is at most a heap page. */
-static unsigned int aligned_class(size_t align, size_t bytes)
+/* Of a class of which objects have the alignment, which is at most a heap page. */
+static unsigned int aligned_entry(size_t align, size_t bytes)
 {
 	unsigned int class = hph_class_of(bytes > align ? bytes : align);
 
 	while (hph_classes[class].size & (align - 1))
 		class++;
-	return class;
+	return hph_class_entry(class);
 }
 
 void *hpheap_aligned_alloc_in(struct hpheap *heap, size_t align, size_t bytes)
@@ -83,7 +83,7 @@ void *hpheap_aligned_alloc_in(struct hpheap *heap, size_t align, size_t bytes)
 		return hpheap_malloc_in(heap, bytes);
 	if (align > HPHEAP_PAGE_SIZE || bytes > HPH_OBJECT_MAX || !heap)
 		return alloc_large(heap, bytes, align, 0);
-	return hph_object_alloc(hph_cache_of(heap), heap, aligned_class(align, bytes));
+	return hph_object_alloc(hph_cache_of(heap), heap, aligned_entry(align, bytes));
 }
 
 /* What is known of an address that nothing begins at. Does not come back. */
@@ -99,7 +99,7 @@ static _Noreturn void no_object(struct hpheap *heap, const char *function, uintp
 		hph_os_die("%s(%#jx): no memory of this heap", function, (uintmax_t)addr);
 	entry = atomic_load_explicit(&unit->slab_page[hph_page_in_unit(addr)],
 				     memory_order_relaxed);
-	class = (entry & HPH_SLAB_CLASS) - 1;
+	class = hph_entry_class(entry);
 	if (class < HPH_CLASSES)
 		hph_os_die("%s(%#jx): not the beginning of an object, which have %u bytes there",
 			   function, (uintmax_t)addr, (unsigned int)hph_classes[class].size);
@@ -231,11 +231,11 @@ static __attribute__((noinline)) void *malloc_missed(size_t bytes)
 
 void *hpheap_malloc(size_t bytes)
 {
-	struct hph_cache *cache = hph_own_cache;
+	void *object = NULL;
 
-	if (__builtin_expect(bytes > HPH_OBJECT_MAX || !cache, 0))
-		return malloc_missed(bytes);
-	return hph_object_alloc(cache, cache->heap, hph_class_of(bytes));
+	if (__builtin_expect(bytes <= HPH_OBJECT_MAX, 1))
+		object = hph_object_try(hph_own_cache, hph_entry_of(bytes));
+	return __builtin_expect(object != NULL, 1) ? object : malloc_missed(bytes);
 }
 
 void *hpheap_calloc(size_t count, size_t bytes)
@@ -316,9 +316,7 @@ static __attribute__((noinline)) void free_in_default(void *object)
 
 void hpheap_free(void *object)
 {
-	struct hph_cache *cache = hph_own_cache;
-
-	if (__builtin_expect(!cache || !hph_object_free(cache, (uintptr_t)object), 0))
+	if (__builtin_expect(!hph_object_free(hph_own_cache, (uintptr_t)object), 0))
 		free_in_default(object);
 }
 

@@ -28,7 +28,12 @@
 
 #define FIRST_GRANT	4u
 
-_Static_assert(HPH_CLASSES <= HPH_SLAB_CLASS, "a class has room in slab_page");
+/* One miss of so many takes from others, and looks at so many of them. */
+#define BEG_OFTEN	8u
+#define BEG_TRIES	8u
+
+_Static_assert(HPH_SMALL_PAGES - 1 <= HPH_SLAB_BACK, "the way back has room in slab_page,");
+_Static_assert((HPH_CLASSES + 1) << HPH_SLAB_CLASS <= UINT16_MAX, "and a class has");
 
 /* While a cache is made. */
 void hph_racks_init(struct hph_cache *cache)
@@ -48,7 +53,7 @@ void hph_racks_init(struct hph_cache *cache)
 unsigned int hph_object_class(const struct hph_unit *unit, uintptr_t addr)
 {
 	const unsigned int entry = hph_slab_page(unit, addr);
-	const unsigned int class = (entry & HPH_SLAB_CLASS) - 1;
+	const unsigned int class = hph_entry_class(entry);
 	const uintptr_t offset = hph_slab_offset(entry, addr);
 
 	return class < HPH_CLASSES && !(offset % hph_classes[class].size) &&
@@ -158,28 +163,37 @@ static void give_back(struct hpheap *heap, struct hph_cache *cache, unsigned int
 	rack->count = keep;
 }
 
-/* The rack with most bytes granted, but for that of @except, gives half of them up. */
-static bool take_grant(struct hpheap *heap, struct hph_cache *cache, unsigned int except)
+/* Half of what the rack of a class may hold is free to be granted to others. */
+static void take_grant(struct hpheap *heap, struct hph_cache *cache, unsigned int class)
 {
-	unsigned int class, fattest = except;
-	size_t bytes, most = 0;
-	struct hph_rack *rack;
+	struct hph_rack *rack = hph_cache_rack(cache, class);
 
-	for (class = 0; class < HPH_CLASSES; class++) {
-		bytes = (size_t)hph_cache_rack(cache, class)->most * hph_classes[class].size;
-		if (class != except && bytes > most) {
-			most = bytes;
-			fattest = class;
-		}
-	}
-	if (fattest == except)
-		return false;
-	rack = hph_cache_rack(cache, fattest);
-	cache->object_bytes -= (size_t)(rack->most - rack->most / 2) * hph_classes[fattest].size;
+	cache->object_bytes -= (size_t)(rack->most - rack->most / 2) * hph_classes[class].size;
 	rack->most /= 2;
 	if (rack->count > rack->most)
-		give_back(heap, cache, fattest, rack->most);
-	return true;
+		give_back(heap, cache, class, rack->most);
+}
+
+/*
+ * Sees to it that the cache may be granted so many bytes more. When all are, those of other
+ * classes go, in turn. Not each time: what is taken from a rack that is in use has to be fetched
+ * again, and that is worth it only for one that misses more often than others.
+ */
+static bool have_grant(struct hpheap *heap, struct hph_cache *cache, unsigned int class,
+		       size_t bytes)
+{
+	unsigned int i;
+
+	if (cache->object_bytes + bytes <= HPH_CACHE_OBJECT_BYTES)
+		return true;
+	if (++cache->begged % BEG_OFTEN)
+		return false;
+	for (i = 0; i < BEG_TRIES && cache->object_bytes + bytes > HPH_CACHE_OBJECT_BYTES; i++) {
+		cache->giver = (cache->giver + 1) % HPH_CLASSES;
+		if (cache->giver != class)
+			take_grant(heap, cache, cache->giver);
+	}
+	return cache->object_bytes + bytes <= HPH_CACHE_OBJECT_BYTES;
 }
 
 /* Twice as much as before, up to what the class and the cache may have. */
@@ -191,9 +205,8 @@ static void grant(struct hpheap *heap, struct hph_cache *cache, unsigned int cla
 	const uint32_t more = (wanted < limit ? wanted : limit) - rack->most;
 	const size_t bytes = (size_t)more * hph_classes[class].size;
 
-	while (more && cache->object_bytes + bytes > HPH_CACHE_OBJECT_BYTES)
-		if (!take_grant(heap, cache, class))
-			return;
+	if (!more || !have_grant(heap, cache, class, bytes))
+		return;
 	rack->most += more;
 	cache->object_bytes += bytes;
 }
@@ -275,6 +288,7 @@ static bool free_cached(struct hpheap *heap, struct hph_unit *unit, unsigned int
 {
 	struct hph_cache *cache = hph_cache_of(heap);
 	struct hph_rack *rack;
+	bool kept;
 
 	if (!cache)
 		cache = hph_cache_join(heap);
@@ -283,11 +297,13 @@ static bool free_cached(struct hpheap *heap, struct hph_unit *unit, unsigned int
 	rack = hph_cache_rack(cache, class);
 	if (rack->count == rack->most)
 		grant(heap, cache, class);
-	if (rack->count == rack->most)
+	if (rack->count && rack->count == rack->most)
 		give_back(heap, cache, class, rack->most / 2);
-	rack->slots[rack->count++] = addr;
+	kept = rack->count < rack->most;	/* if it may hold any */
+	if (kept)
+		rack->slots[rack->count++] = addr;
 	hph_cache_exit(cache);
-	return true;
+	return kept;
 }
 
 /* In a heap of more than one part of its map (8 GiB) the way of most is tried once more. */
@@ -299,7 +315,8 @@ static bool free_elsewhere(struct hpheap *heap, uintptr_t addr)
 	if (!cache || cache->leaf_number == number / HPH_LEAF_UNITS)
 		return false;
 	cache->leaf_number = number / HPH_LEAF_UNITS;
-	cache->leaf = hph_unitmap_leaf(&heap->map, number);
+	cache->leaf_units = (uintptr_t)hph_unitmap_leaf(&heap->map, number) -
+			    number / HPH_LEAF_UNITS * sizeof(struct hph_leaf);
 	return hph_object_free(cache, addr);
 }
 

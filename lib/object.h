@@ -27,7 +27,7 @@ static inline uintptr_t *hph_object_word(uintptr_t addr)
  */
 static inline uintptr_t hph_slab_offset(unsigned int entry, uintptr_t addr)
 {
-	return addr % HPHEAP_PAGE_SIZE + hph_page_addr(entry >> HPH_SLAB_BACK);
+	return addr % HPHEAP_PAGE_SIZE + hph_page_addr(entry & HPH_SLAB_BACK);
 }
 
 static inline unsigned int hph_slab_page(const struct hph_unit *unit, uintptr_t addr)
@@ -61,29 +61,45 @@ static inline void hph_object_in(uintptr_t secret, uintptr_t addr)
 }
 
 /**
+ * hph_object_try() - an object of a class, if the thread's cache has one
+ * @cache: the calling thread's
+ * @entry: of the class, see hph_entry_of()
+ *
+ * Return: it, with undefined content, or NULL.
+ */
+HPH_INLINE void *hph_object_try(struct hph_cache *cache, unsigned int entry)
+{
+	struct hph_rack *rack = hph_cache_rack_at(cache, entry);
+	uint32_t count;
+	uintptr_t addr;
+
+	if (__builtin_expect(!hph_cache_enter(cache), 0))
+		return NULL;
+	count = rack->count;
+	if (__builtin_expect(!count, 0)) {
+		hph_cache_leave(cache);
+		return NULL;
+	}
+	addr = rack->slots[count - 1];
+	if (!addr)
+		__builtin_unreachable();
+	rack->count = count - 1;
+	hph_cache_leave(cache);
+	return hph_object_out(cache->secret, addr);
+}
+
+/**
  * hph_object_alloc() - an object of a class
  * @cache: the calling thread's, of @heap, or NULL
  *
  * Return: it, with undefined content; NULL with errno ENOMEM: no memory.
  */
-HPH_INLINE void *hph_object_alloc(struct hph_cache *cache, struct hpheap *heap, unsigned int class)
+HPH_INLINE void *hph_object_alloc(struct hph_cache *cache, struct hpheap *heap, unsigned int entry)
 {
-	struct hph_rack *rack;
-	uint32_t count;
-	uintptr_t addr;
+	void *object = cache ? hph_object_try(cache, entry) : NULL;
 
-	if (__builtin_expect(!cache || !hph_cache_enter(cache), 0))
-		return hph_object_alloc_missed(heap, class);
-	rack = hph_cache_rack(cache, class);
-	count = rack->count;
-	if (__builtin_expect(!count, 0)) {
-		hph_cache_leave(cache);
-		return hph_object_alloc_missed(heap, class);
-	}
-	addr = rack->slots[count - 1];
-	rack->count = count - 1;
-	hph_cache_leave(cache);
-	return hph_object_out(cache->secret, addr);
+	return __builtin_expect(object != NULL, 1) ? object :
+		hph_object_alloc_missed(heap, hph_entry_class(entry));
 }
 
 /**
@@ -103,9 +119,10 @@ HPH_INLINE bool hph_object_free(struct hph_cache *cache, uintptr_t addr)
 
 	if (__builtin_expect(number / HPH_LEAF_UNITS != cache->leaf_number, 0))
 		return false;
-	unit = &cache->leaf->units[number % HPH_LEAF_UNITS];
+	unit = (const struct hph_unit *)(cache->leaf_units + number * sizeof(*unit));
+	__asm__("" : "+r"(unit));	/* Two of its fields are needed: one way is enough. */
 	entry = hph_slab_page(unit, addr);
-	rack = &cache->racks[entry & HPH_SLAB_CLASS];
+	rack = hph_cache_rack_at(cache, entry & ~HPH_SLAB_BACK);
 	if (__builtin_expect(hph_slab_offset(entry, addr) * rack->inverse >= rack->inverse, 0) ||
 	    __builtin_expect(!hph_cache_enter_for(cache, unit), 0))
 		return false;

@@ -24,7 +24,7 @@
 #define CACHED_BYTES	((size_t)256 << 10)
 
 struct hph_class hph_classes[HPH_CLASSES];
-uint8_t hph_class_table[HPH_OBJECT_MAX / HPH_GRANULE + 1];
+uint16_t hph_class_table[HPH_OBJECT_MAX / HPH_GRANULE + 1];
 
 static uint32_t size_of(unsigned int class)
 {
@@ -73,6 +73,6 @@ void hph_classes_init(void)
 			.pages = (uint8_t)pages,
 		};
 		while (granules * HPH_GRANULE <= size)
-			hph_class_table[granules++] = (uint8_t)i;
+			hph_class_table[granules++] = (uint16_t)hph_class_entry(i);
 	}
 }

@@ -2,7 +2,7 @@
 #ifndef HPH_SIZECLASS_H
 #define HPH_SIZECLASS_H
 
-#include "units.h"
+#include "unit.h"
 
 #define HPH_GRANULE		16u	/* every object is aligned to it, as C and C++ want */
 #define HPH_STEPS		8u	/* classes from one power of two to the next */
@@ -26,15 +26,31 @@ struct hph_class {
 
 extern struct hph_class hph_classes[HPH_CLASSES];
 
-/* By granules. */
-extern uint8_t hph_class_table[HPH_OBJECT_MAX / HPH_GRANULE + 1];
+/* By granules, as hph_unit.slab_page tells a class. */
+extern uint16_t hph_class_table[HPH_OBJECT_MAX / HPH_GRANULE + 1];
 
 void hph_classes_init(void);
 
-/* The class for an object of so many bytes, at most HPH_OBJECT_MAX: without a branch. */
-static inline unsigned int hph_class_of(size_t bytes)
+/* The entry of slab_page for a class, and the class of one. */
+static inline unsigned int hph_class_entry(unsigned int class)
+{
+	return (class + 1) << HPH_SLAB_CLASS;
+}
+
+static inline unsigned int hph_entry_class(unsigned int entry)
+{
+	return (entry >> HPH_SLAB_CLASS) - 1;
+}
+
+/* For an object of so many bytes, at most HPH_OBJECT_MAX: without a branch. */
+static inline unsigned int hph_entry_of(size_t bytes)
 {
 	return hph_class_table[(bytes + HPH_GRANULE - 1) / HPH_GRANULE];
+}
+
+static inline unsigned int hph_class_of(size_t bytes)
+{
+	return hph_entry_class(hph_entry_of(bytes));
 }
 
 #endif /* HPH_SIZECLASS_H */

@@ -119,7 +119,7 @@ static struct hph_slab *slab_of(const struct hpheap *heap, uintptr_t addr)
 	const unsigned int entry = atomic_load_explicit(&unit->slab_page[page],
 							memory_order_relaxed);
 
-	return *slab_at(unit, page - (entry >> HPH_SLAB_BACK));
+	return *slab_at(unit, page - (entry & HPH_SLAB_BACK));
 }
 
 /* One that has become empty is kept if there is none yet, else it goes. */
@@ -311,7 +311,7 @@ static void set_up(struct hph_slab *slab, struct hph_unit *unit, uintptr_t base,
 	*slab_at(unit, page) = slab;
 	for (i = 0; i < hph_classes[class].pages; i++)
 		atomic_store_explicit(&unit->slab_page[page + i],
-				      (uint16_t)(i << HPH_SLAB_BACK | (class + 1)),
+				      (uint16_t)(hph_class_entry(class) | i),
 				      memory_order_relaxed);
 	hph_unit_set_live(unit, page, HPH_LIVE_SLAB | hph_classes[class].pages);
 }

@@ -28,8 +28,10 @@ typedef uint64_t hph_pagemap[HPH_UNIT_WORDS];
 /* And where a slab begins, a small span that objects are cut from: this, and its pages. */
 #define HPH_LIVE_SLAB	0x40u
 
-#define HPH_SLAB_CLASS	0x7fu	/* in hph_unit.slab_page */
-#define HPH_SLAB_BACK	7
+/* In hph_unit.slab_page: in the lower bits the pages back to where its slab begins, */
+#define HPH_SLAB_BACK	0x1fu
+/* and from this one on the class plus 1. */
+#define HPH_SLAB_CLASS	5
 
 #define HPH_NEVER	0	/* no window has this number */
 
@@ -66,8 +68,8 @@ struct hph_unit {
 	 */
 	_Atomic uint8_t live[HPH_UNIT_PAGES];
 	/*
-	 * What a page of a slab is: its class plus 1, and from HPH_SLAB_BACK on, how many pages
-	 * before it the slab begins; 0: it is none. It is the same as long as there is an object.
+	 * What a page of a slab is: its class plus 1, and how many pages before it the slab
+	 * begins; 0: it is none. It is the same as long as there is an object.
 	 */
 	_Atomic uint16_t slab_page[HPH_UNIT_PAGES];
 	struct hph_slab **slabs; /* see slab_at() in slab.c; NULL: there was none yet */

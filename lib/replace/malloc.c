@@ -23,15 +23,7 @@ void free_sized(void *object, size_t bytes);
 void free_aligned_sized(void *object, size_t align, size_t bytes);
 void cfree(void *object);
 
-REPLACES void *malloc(size_t bytes)
-{
-	return hpheap_malloc(bytes);
-}
-
-REPLACES void free(void *object)
-{
-	hpheap_free(object);
-}
+/* malloc() and free() are hpheap_malloc() and hpheap_free() by another name: see lib.mk. */
 
 REPLACES void *calloc(size_t count, size_t bytes)
 {

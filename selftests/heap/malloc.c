@@ -9,7 +9,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-#include "sizeclass.h"
+#include "cache.h"
 
 FIXTURE(malloc) {
 	struct hpheap *heap;
@@ -257,6 +257,49 @@ TEST_F(malloc, statistics_tell_what_objects_have)
 	EXPECT_EQ(0, stats_of(self->heap).object_bytes);
 	hpheap_scavenge(self->heap, SIZE_MAX);
 	EXPECT_EQ(0, stats_of(self->heap).slab_bytes);
+}
+
+/* What the calling thread's cache holds; "": all of it is granted. */
+static const char *wrong_of_racks(struct hpheap *heap)
+{
+	struct hph_cache *cache = hph_cache_of(heap);
+	size_t granted = 0;
+	unsigned int class;
+
+	if (!cache)
+		return "no cache";
+	for (class = 0; class < HPH_CLASSES; class++) {
+		const struct hph_rack *rack = hph_cache_rack(cache, class);
+
+		if (rack->count > rack->most || rack->most > hph_classes[class].most)
+			return "more objects than granted";
+		granted += (size_t)rack->most * hph_classes[class].size;
+	}
+	if (granted != cache->object_bytes)
+		return "the sum";
+	return granted > HPH_CACHE_OBJECT_BYTES ? "more than a cache may have" : "";
+}
+
+/* More classes in use than a cache may hold objects of. */
+TEST_F(malloc, a_cache_holds_what_it_is_granted)
+{
+	static void *objects[1500];
+	unsigned int seed = 1, i, at;
+
+	for (i = 0; i < 60000; i++) {
+		at = (unsigned int)rand_r(&seed) % 1500;
+		hpheap_free_in(self->heap, objects[at]);
+		objects[at] = hpheap_malloc_in(self->heap, (size_t)rand_r(&seed) % HPH_OBJECT_MAX + 1);
+		ASSERT_NE(NULL, objects[at]);
+		if (i % 100 == 0)
+			ASSERT_STREQ("", wrong_of_racks(self->heap));
+	}
+	/* All at once, where the cache has nothing granted for most of them. */
+	for (i = 0; i < 1500; i++)
+		hpheap_free_in(self->heap, objects[i]);
+	EXPECT_STREQ("", wrong_of_racks(self->heap));
+	memset(objects, 0, sizeof(objects));
+	EXPECT_EQ(0, stats_of(self->heap).object_bytes);
 }
 
 /* Objects of a class are packed: a slab is used up before there is a second. */
