@@ -22,6 +22,7 @@
 struct anon {
 	struct hph_backend backend;
 	bool huge;
+	bool wide;	/* the system's huge pages are larger than units */
 	_Atomic int placement_errno;
 };
 
@@ -87,16 +88,27 @@ static int anon_commit(struct hph_backend *backend, uintptr_t addr)
 	return error;
 }
 
+/*
+ * Where one huge page is as large as many units (32 or 512 MiB on arm64), one touch
+ * would bring them all: not while they are lazy.
+ */
 static int anon_open(struct hph_backend *backend, uintptr_t addr, size_t bytes)
 {
-	(void)backend;
+	const struct anon *anon = to_anon(backend);
+
+	if (anon->huge && anon->wide)
+		hph_os_advise_huge(addr, bytes, false);
 	return hph_os_open_up(addr, bytes);
 }
 
 static bool anon_is_whole(struct hph_backend *backend, uintptr_t addr)
 {
-	(void)backend;
-	return hph_os_is_resident(addr, HPHEAP_HUGE_SIZE);
+	const struct anon *anon = to_anon(backend);
+	const bool is = hph_os_is_resident(addr, HPHEAP_HUGE_SIZE);
+
+	if (is && anon->huge && anon->wide)
+		hph_os_advise_huge(addr, HPHEAP_HUGE_SIZE, true);
+	return is;
 }
 
 static int anon_move(struct hph_backend *backend, uintptr_t from, uintptr_t to)
@@ -183,6 +195,15 @@ static const struct hph_backend_ops anon_ops = {
 	.close = anon_close,
 };
 
+/* Can one huge page be a unit, or less? */
+static bool pmd_fits(void)
+{
+	char text[64];
+
+	return !hph_os_read_line(THP_DIR "hpage_pmd_size", text, sizeof(text)) &&
+	       strtoull(text, NULL, 10) <= HPHEAP_HUGE_SIZE;
+}
+
 struct hph_backend *hph_anon_open(struct hph_meta *meta, bool huge)
 {
 	struct anon *anon = hph_meta_alloc(meta, sizeof(*anon));
@@ -191,6 +212,7 @@ struct hph_backend *hph_anon_open(struct hph_meta *meta, bool huge)
 		return NULL;
 	anon->backend.ops = &anon_ops;
 	anon->huge = huge;
+	anon->wide = huge && !pmd_fits();
 	return &anon->backend;
 }
 
@@ -214,8 +236,7 @@ const char *hph_anon_shortcoming(void)
 		return "this kernel has no transparent huge pages";
 	if (chosen(text, "never"))
 		return "transparent huge pages are switched off";
-	if (!hph_os_read_line(THP_DIR "hpage_pmd_size", text, sizeof(text)) &&
-	    strtoull(text, NULL, 10) <= HPHEAP_HUGE_SIZE)
+	if (pmd_fits())
 		return NULL;
 	snprintf(path, sizeof(path), THP_DIR "hugepages-%zukB/enabled", HPHEAP_HUGE_SIZE >> 10);
 	if (!hph_os_read_line(path, text, sizeof(text)) && !chosen(text, "never"))

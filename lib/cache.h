@@ -30,7 +30,7 @@ struct hph_stack {
 
 /* Of objects of one class. As large as slab_page counts them: see hph_cache_rack(). */
 struct hph_rack {
-	_Alignas(1 << HPH_SLAB_CLASS) uint64_t inverse;	/* the class's, at hand */
+	_Alignas(16) uint64_t inverse;	/* the class's, at hand */
 	uintptr_t *slots;	/* room for as many as the class has */
 	uint32_t count;
 	uint32_t most;		/* so many may be here now */
@@ -69,6 +69,7 @@ struct hph_cache {
 	 */
 	uint32_t recent_size;	/* in pages; UINT32_MAX: there was none */
 	struct hph_cached recent;	/* never known to be zero */
+	struct hph_rack racks[HPH_CLASSES + 1];	/* by what slab_page says; [0] stays empty */
 	const struct hph_unit *recent_unit;
 	uint32_t nr_large;
 	size_t large_pages;
@@ -89,7 +90,6 @@ struct hph_cache {
 	size_t object_bytes;	/* granted: the sum of what racks may hold */
 	unsigned int begged;	/* times that all was granted; */
 	unsigned int giver;	/* the class that gave some up last */
-	struct hph_rack racks[HPH_CLASSES + 1];	/* by what slab_page says; [0] stays empty */
 
 	const void *owner;	/* the thread; NULL: it has ended; the zone: its depot */
 	struct hph_cache *next;	/* of the heap's, which has them for good */

@@ -303,6 +303,23 @@ static uintptr_t grow_behind(struct hpheap *heap, struct hph_zone *zone,
 	return addr;
 }
 
+/*
+ * Where lazy spans were, whole units and empty ones lie mixed: memory enough, but none of it in a
+ * row. As many as are wanted become empty then, for a span that takes others without need of
+ * their memory; else a heap of large objects would grow for ever.
+ */
+static void put_together(struct hpheap *heap, struct hph_zone *zone, size_t units)
+{
+	size_t bytes = 0;
+	bool scattered;
+
+	pthread_mutex_lock(&zone->lock);
+	scattered = zone->pages.free_units >= units;
+	pthread_mutex_unlock(&zone->lock);
+	if (scattered)
+		hph_shrink_zone(heap, zone, units, false, &bytes);
+}
+
 /* A span in units that were empty, or are new. */
 static uintptr_t grow_into(struct hpheap *heap, struct hph_zone *zone,
 			   const struct hph_want *want, bool *zero)
@@ -311,6 +328,8 @@ static uintptr_t grow_into(struct hpheap *heap, struct hph_zone *zone,
 	struct hph_batch batch;
 	uintptr_t addr;
 
+	if (want->lazy)
+		put_together(heap, zone, units);
 	if (!charge(heap, units, true))
 		return 0;
 	if (take(heap, zone, units, align, reach_ahead(heap), true, &batch)) {

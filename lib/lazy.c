@@ -49,7 +49,7 @@ bool hph_lazy_settle(struct hpheap *heap, const struct hph_unit *first, size_t p
 	return !lazy;
 }
 
-/* A unit that has lost its memory, or got that of one which may be lazy. Returns 1 if it was not. */
+/* A unit that lost its memory, or got that of one which may be lazy. Returns 1 if it was not. */
 static size_t make_lazy(struct hph_unit *unit)
 {
 	const bool was = unit->lazy;

@@ -255,31 +255,36 @@ static uintptr_t alloc_anywhere(struct hpheap *heap, unsigned int class)
 	return addr;
 }
 
-void *hph_object_alloc_missed(struct hpheap *heap, unsigned int class)
+/* Out of slabs; 0: there is no memory. */
+static uintptr_t alloc_missed(struct hpheap *heap, unsigned int class)
 {
-	const int before = errno;
 	struct hph_bin *bin;
 	uintptr_t addr;
 
-	if (heap->efence)
-		return hpheap_span_alloc(heap, hph_classes[class].size, 0, 0);
-	if (!have_bins(heap)) {
-		errno = ENOMEM;
-		return NULL;
-	}
+	if (!have_bins(heap))
+		return 0;
 	addr = alloc_cached(heap, class);
 	if (!addr)
 		addr = alloc_one(heap, &hph_zone_here(heap)->bins[class]);
 	while (!addr && (bin = hph_slab_make(heap, class)))
 		addr = alloc_one(heap, bin);
-	if (!addr)
-		addr = alloc_anywhere(heap, class);
-	if (!addr) {
-		errno = ENOMEM;
-		return NULL;
+	return addr ? addr : alloc_anywhere(heap, class);
+}
+
+void *hph_object_alloc_missed(struct hpheap *heap, unsigned int class)
+{
+	const int before = errno;
+	void *object;
+	uintptr_t addr;
+
+	if (heap->efence) {
+		object = hpheap_span_alloc(heap, hph_classes[class].size, 0, 0);
+	} else {
+		addr = alloc_missed(heap, class);
+		object = addr ? hph_object_out(heap->secret, addr) : NULL;
 	}
-	errno = before;
-	return hph_object_out(heap->secret, addr);
+	errno = object ? before : ENOMEM;
+	return object;
 }
 
 /* Into the cache at the price of others there; false: it is none for this cache. */

@@ -326,8 +326,8 @@ struct hph_bin *hph_slab_make(struct hpheap *heap, unsigned int class)
 {
 	const size_t bytes = hph_page_addr(hph_classes[class].pages);
 	void *span = hpheap_span_alloc(heap, bytes, 0, 0);
+	struct hph_slab *slab, *surplus = NULL;
 	struct hph_unit *unit;
-	struct hph_slab *slab;
 	struct hph_bin *bin;
 
 	if (!span)
@@ -342,7 +342,8 @@ struct hph_bin *hph_slab_make(struct hpheap *heap, unsigned int class)
 	set_up(slab, unit, (uintptr_t)span, class);
 	pthread_mutex_lock(bin->lock);
 	bin->slabs++;
-	link_slab(bin, slab);
+	put_empty(bin, slab, &surplus);	/* Another thread may have had one, too. */
 	pthread_mutex_unlock(bin->lock);
+	hph_slabs_free(heap, &heap->zones[hph_unit_zone(unit)], bin, surplus);
 	return bin;
 }

@@ -10,6 +10,7 @@
 #include <stdatomic.h>
 
 #include "cache.h"
+#include "slab.h"
 
 FIXTURE(malloc) {
 	struct hpheap *heap;
@@ -211,6 +212,33 @@ TEST_F(malloc, errno_is_left_alone_by_free)
 	EXPECT_EQ(4711, errno);
 }
 
+/* The system refuses things on the way: to bind memory, to name it, to open the device. */
+TEST_F(malloc, errno_is_left_alone_by_what_works)
+{
+	static const size_t sizes[] = { 1, 5000, HPH_OBJECT_MAX + 1, 3 * UNIT, 30 * UNIT };
+	unsigned int mode, i;
+
+	for (mode = 0; mode < 2; mode++) {
+		struct hpheap *heap;
+		void *object;
+
+		setenv("HPHEAP_EFENCE", mode ? "1" : "0", 1);
+		heap = heap_on(HPHEAP_BACKEND_THP);
+		unsetenv("HPHEAP_EFENCE");
+		ASSERT_NE(NULL, heap);
+		for (i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+			errno = 4711;
+			object = hpheap_malloc_in(heap, sizes[i]);
+			EXPECT_EQ(4711, errno) { TH_LOG("malloc(%zu), mode %u", sizes[i], mode); }
+			object = hpheap_realloc_in(heap, object, 2 * sizes[i]);
+			EXPECT_EQ(4711, errno);
+			hpheap_free_in(heap, object);
+			EXPECT_EQ(4711, errno);
+		}
+		hpheap_destroy(heap);
+	}
+}
+
 TEST_F(malloc, slabs_are_spans_that_the_statistics_and_a_walk_agree_on)
 {
 	struct walk walk;
@@ -300,6 +328,21 @@ TEST_F(malloc, a_cache_holds_what_it_is_granted)
 	EXPECT_STREQ("", wrong_of_racks(self->heap));
 	memset(objects, 0, sizeof(objects));
 	EXPECT_EQ(0, stats_of(self->heap).object_bytes);
+}
+
+/* Another thread's object has come to the depot meanwhile: the new slab is empty. */
+TEST_F(malloc, a_slab_that_nobody_took_from_goes_too)
+{
+	void *object = hpheap_malloc_in(self->heap, 48);
+	const unsigned int class = hph_class_of(48);
+
+	ASSERT_NE(NULL, object);
+	ASSERT_NE(NULL, hph_slab_make(self->heap, class));
+	ASSERT_NE(NULL, hph_slab_make(self->heap, class));
+	hpheap_free_in(self->heap, object);
+	hpheap_scavenge(self->heap, SIZE_MAX);
+	EXPECT_EQ(0, stats_of(self->heap).slab_bytes);
+	EXPECT_EQ(0, stats_of(self->heap).committed_bytes);
 }
 
 /* Objects of a class are packed: a slab is used up before there is a second. */
