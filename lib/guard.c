@@ -81,7 +81,7 @@ static void say_event(const char *what, const struct event *event)
 static void report(const char *what, uintptr_t addr, const struct slot *slot)
 {
 	hph_os_say("%s at %#jx: %jd bytes from the beginning of an object of %zu bytes at %#jx",
-		   what, (uintmax_t)addr, (intmax_t)(addr - slot->addr), slot->bytes,
+		   what, (uintmax_t)addr, (intmax_t)(intptr_t)(addr - slot->addr), slot->bytes,
 		   (uintmax_t)slot->addr);
 	say_event("allocated", &slot->allocated);
 	if (slot->state == FREED)
