@@ -216,7 +216,7 @@ TEST_F(basic, bad_arguments_are_refused)
 	EXPECT_NO_SPAN(EINVAL, self->heap, 0, 0, 0);
 	EXPECT_NO_SPAN(EINVAL, self->heap, PAGE, 3, 0);
 	EXPECT_NO_SPAN(EINVAL, self->heap, PAGE, PAGE + 1, 0);
-	EXPECT_NO_SPAN(EINVAL, self->heap, PAGE, 0, 4);
+	EXPECT_NO_SPAN(EINVAL, self->heap, PAGE, 0, 8);
 	EXPECT_NO_SPAN(EINVAL, self->heap, PAGE, 0, ~0U);
 	EXPECT_NO_SPAN(EINVAL, NULL, PAGE, 0, 0);
 	EXPECT_NO_SPAN(ENOMEM, self->heap, SIZE_MAX, 0, 0);
