@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # The heap's price beside other allocators', on this machine.
 
-BENCH ?= span malloc life extent breathing survivors
+BENCH ?= span malloc life extent breathing survivors service
 
 bench-dir      := selftests/bench
 bench-programs := $(O)/bench/span $(O)/bench/life
@@ -19,12 +19,12 @@ objects-tests  := $(foreach test,breathing survivors,$(O)/heap/$(test) $(O)/gues
 
 check-targets += check-bench
 help-lines    += \
-  bench 'beside other allocators: BENCH=span, malloc for time, life for memory, extent for size, breathing, survivors' \
+  bench 'beside other allocators: BENCH=span, malloc for time, life for memory, extent for size, breathing, survivors, service' \
   check-bench 'that bench measures what it says; no time is judged'
 
 .PHONY: bench deps-bench bench-programs check-bench
 
-bench-programs: $(bench-programs) $(bench-objects) $(O)/bench/extent
+bench-programs: $(bench-programs) $(bench-objects) $(O)/bench/extent $(O)/bench/service
 
 # The shared library, as the others are.
 $(bench-programs): $(O)/bench/%: $(bench-dir)/%.c $(bench-common) $(bench-dir)/bench.mk \
@@ -43,6 +43,14 @@ $(bench-objects): $(O)/bench/%: $(bench-dir)/%.c $(bench-dir)/objects.c $(bench-
 	@mkdir -p $(@D)
 	$(call say,LD)$(CC) $(CPPFLAGS) $(CFLAGS) $(bench-cflags) $(objects-cflags) $(LDFLAGS) -o $@ \
 		$(filter %.c,$^) -L$(O) -lhpheap -Wl,-rpath,'$$ORIGIN/..'
+
+# malloc() as a service sees it.
+$(O)/bench/service: $(wildcard $(bench-dir)/service/*.c) $(bench-dir)/service/service.h $(bench-common) \
+		$(addprefix examples/kv/,latency.c latency.h system.c system.h) $(bench-dir)/bench.mk \
+		$(O)/libhpheap.so $(O)/libhpheap-malloc.so
+	@mkdir -p $(@D)
+	$(call say,LD)$(CC) $(CPPFLAGS) $(CFLAGS) $(bench-cflags) $(objects-cflags) -I$(bench-dir)/service \
+		$(LDFLAGS) -o $@ $(filter %.c,$^) -L$(O) -lhpheap -Wl,-rpath,'$$ORIGIN/..'
 
 # It sees the library's inside, and makes heaps on the tests' own backend.
 $(O)/bench/extent: $(bench-dir)/extent.c $(heap-dir)/fake_backend.h $(bench-dir)/bench.mk \

@@ -59,6 +59,15 @@ class Effort:
     survivor_seeds: int = 2
     survivor_seconds: tuple = (3, 10, 65)
     extents: tuple = EXTENTS
+    service_mib: int = 256
+    access_mib: int = 1024
+    touch_mib: int = 128
+    requests: int = 200_000
+    accesses: int = 1_000_000
+    large: int = 64
+    rest_seconds: int = 10
+    redis_requests: int = 200_000
+    turns_of: int = 9
 
 
 class Broken(Exception):

@@ -5,6 +5,7 @@ import dataclasses
 
 import contest
 import objects
+import service
 
 PARTS = {
     "span": contest.spans,
@@ -13,6 +14,7 @@ PARTS = {
     "extent": contest.extents,
     "breathing": objects.breathing,
     "survivors": objects.survivors,
+    "service": service.service,
 }
 
 

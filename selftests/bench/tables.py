@@ -7,6 +7,10 @@ import platform
 
 import contest
 import objects
+import service
+
+# Whose cells are rows of objects.row().
+OBJECT_PARTS = ("breathing", "survivors", "service")
 
 MOMENT_TEXT = {
     "peak": "at the peak",
@@ -91,15 +95,15 @@ def extent_table(cells):
     yield ""
 
 
-def objects_table(part, heading):
+def objects_table(part, heading, names=tuple(objects.SETTINGS)):
     """A row for each measure; what is asked of hpheap, and what came of it."""
     yield heading
     yield ""
-    names = list(objects.SETTINGS)
     rows = [("", "", *names, "target", "")]
     for cell in part["rows"].values():
         numbers = cell["contestants"]
-        target = cell["target"] + (f" x {cell['best']}" if "best" in cell else "")
+        target = cell["target"] + (f" x {cell['best']}: {ratio(cell['ratio']['median'])}"
+                                   if "best" in cell else "")
         rows.append((cell["text"], "", *(ratio(numbers[name]["median"]) if name in numbers else "-"
                                          for name in names), target, cell.get("verdict", "")))
     yield from grid(rows)
@@ -126,12 +130,19 @@ def objects_tables(found):
             found["survivors"],
             f"Of {effort['objects_mib']} MiB in small objects 1 in 64 survives, then as many come "
             f"again; median of {effort['survivor_seeds']} lives")
-    if "breathing" in found or "survivors" in found:
+    if "service" in found:
+        yield from objects_table(
+            found["service"], "malloc() as a service sees it; medians of rounds",
+            [name for name in objects.SETTINGS if name != "jemalloc/bg"] + [service.HAND])
+        if not found["service"]["redis"]:
+            yield "redis-server is not installed, so it was not measured"
+            yield ""
+    if any(part in found for part in OBJECT_PARTS):
         yield from settings_note()
 
 
 def object_verdicts(found):
-    for part in ("breathing", "survivors"):
+    for part in OBJECT_PARTS:
         for cell in found.get(part, {}).get("rows", {}).values():
             if "verdict" in cell:
                 yield cell["verdict"]
