@@ -61,17 +61,27 @@ union hph_door {
 struct hph_cache {
 	union hph_door door;
 	_Atomic uint32_t guard;	/* the tag of units whose spans may be here; or with CLOSED */
+	/* The object that was freed last, before any rack (O3 in object.c). */
+	uint32_t last_entry;	/* of its class, as in slab_page; 0: there is none */
+	uintptr_t last;
+	uintptr_t secret;	/* the heap's, at hand */
+	/*
+	 * The part of the heap's map in which the last object was that was not in this part: the
+	 * next one is there, too, as a rule, and the way to it need not be gone again.
+	 */
+	uintptr_t leaf_number;
+	uintptr_t leaf_units;	/* where unit number 0 would be, were it in there */
 	/*
 	 * The small span that was freed last, before any stack: where a program frees
 	 * one and takes the next, one operation need not wait for the other's count.
 	 * Where it frees that one again, it need not be looked up: what is known of it
 	 * stays, though the program has it (C4).
 	 */
-	uint32_t recent_size;	/* in pages; UINT32_MAX: there was none */
 	struct hph_cached recent;	/* never known to be zero */
 	struct hph_rack racks[HPH_CLASSES + 1];	/* by what slab_page says; [0] stays empty */
-	const struct hph_unit *recent_unit;
+	uint32_t recent_size;	/* in pages; UINT32_MAX: there was none */
 	uint32_t nr_large;
+	const struct hph_unit *recent_unit;
 	size_t large_pages;
 	size_t large_most;	/* granted, as most is */
 	size_t large_size[HPH_CACHE_LARGE];
@@ -80,13 +90,6 @@ struct hph_cache {
 	struct hph_cached small[HPH_SMALL_PAGES + 1][HPH_CACHE_SMALL];
 
 	struct hpheap *heap;
-	uintptr_t secret;	/* the heap's, at hand */
-	/*
-	 * The part of the heap's map in which the last object was that was not in this part: the
-	 * next one is there, too, as a rule, and the way to it need not be gone again.
-	 */
-	uintptr_t leaf_number;
-	uintptr_t leaf_units;	/* where unit number 0 would be, were it in there */
 	size_t object_bytes;	/* granted: the sum of what racks may hold */
 	unsigned int begged;	/* times that all was granted; */
 	unsigned int giver;	/* the class that gave some up last */

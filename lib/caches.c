@@ -215,7 +215,7 @@ static uint64_t look_of(const struct hph_cache *cache)
 	for (i = 1; i <= HPH_CLASSES; i++)
 		if (cache->racks[i].count)
 			look = look * 31 + cache->racks[i].slots[cache->racks[i].count - 1];
-	return look;
+	return look * 31 + (cache->last_entry ? cache->last : 0);
 }
 
 /* Frees what is in caches that look as they did when this was called the last time. */

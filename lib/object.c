@@ -14,10 +14,17 @@
  * that what was overwritten is never followed. (glibc's tcache has a key in the same place since
  * 2.29, without the second check.)
  *
+ * The object that a thread freed last is in no rack yet. Where a program frees one and takes one,
+ * it need not wait: into which rack an object goes is known only when its slab has been looked
+ * up, and a processor that has not got the address of one count yet lets the next one wait, or
+ * begins again. What goes into a rack is the one before, of which all is known long since. (It is
+ * half the time of a load that frees at random.)
+ *
  * O1 an object in a rack, a depot or a slab has its tag, if it was ever handed out or is in a
  *    rack; in a depot or slab one that was not may be without.
  * O2 a rack is changed by whoever may change its cache (C1); count <= most <= hph_class.most, and
  *    object_bytes is the sum over all racks of most times the size.
+ * O3 last is one object more, of the class that last_entry says, like one in a rack.
  */
 #include "object.h"
 
@@ -287,28 +294,39 @@ void *hph_object_alloc_missed(struct hpheap *heap, unsigned int class)
 	return object;
 }
 
-/* Into the cache at the price of others there; false: it is none for this cache. */
-static bool free_cached(struct hpheap *heap, struct hph_unit *unit, unsigned int class,
-			uintptr_t addr)
+/* The object that was freed last goes to its rack, at the price of others there, or home. */
+static void settle_last(struct hpheap *heap, struct hph_cache *cache)
 {
-	struct hph_cache *cache = hph_cache_of(heap);
+	const unsigned int class = hph_entry_class(cache->last_entry);
 	struct hph_rack *rack;
-	bool kept;
 
-	if (!cache)
-		cache = hph_cache_join(heap);
-	if (!cache || !hph_cache_enter_for(cache, unit))
-		return false;
+	if (!cache->last_entry)
+		return;
 	rack = hph_cache_rack(cache, class);
 	if (rack->count == rack->most)
 		grant(heap, cache, class);
 	if (rack->count && rack->count == rack->most)
 		give_back(heap, cache, class, rack->most / 2);
-	kept = rack->count < rack->most;	/* if it may hold any */
-	if (kept)
-		rack->slots[rack->count++] = addr;
+	if (!hph_object_push_last(cache))
+		put(heap, cache->zone, class, &cache->last, 1);
+	cache->last_entry = 0;
+}
+
+/* Into the thread's cache; false: it is none for that. */
+static bool free_cached(struct hpheap *heap, struct hph_unit *unit, unsigned int class,
+			uintptr_t addr)
+{
+	struct hph_cache *cache = hph_cache_of(heap);
+
+	if (!cache)
+		cache = hph_cache_join(heap);
+	if (!cache || !hph_cache_enter_for(cache, unit))
+		return false;
+	settle_last(heap, cache);
+	cache->last_entry = hph_class_entry(class);
+	cache->last = addr;
 	hph_cache_exit(cache);
-	return kept;
+	return true;
 }
 
 /* In a heap of more than one part of its map (8 GiB) the way of most is tried once more. */
@@ -359,6 +377,9 @@ void hph_racks_empty(struct hpheap *heap, struct hph_cache *cache)
 
 	if (!atomic_load_explicit(&heap->has_objects, memory_order_acquire))
 		return;
+	if (cache->last_entry)
+		put(heap, cache->zone, hph_entry_class(cache->last_entry), &cache->last, 1);
+	cache->last_entry = 0;
 	for (class = 0; class < HPH_CLASSES; class++) {
 		struct hph_rack *rack = hph_cache_rack(cache, class);
 
@@ -432,6 +453,7 @@ void hph_bins_unlock(struct hpheap *heap)
 /* In a child, with all locks held: what a cache had goes back into the slabs. */
 void hph_racks_after_fork(struct hpheap *heap, struct hph_cache *cache)
 {
+	const unsigned int last = hph_entry_class(cache->last_entry);
 	unsigned int class;
 
 	for (class = 0; heap->has_objects && class < HPH_CLASSES; class++) {
@@ -440,11 +462,13 @@ void hph_racks_after_fork(struct hpheap *heap, struct hph_cache *cache)
 		struct hph_slab *emptied = NULL;
 
 		hph_bin_put(heap, bin, rack->slots, rack->count, &emptied);
+		hph_bin_put(heap, bin, &cache->last, class == last, &emptied);
 		hph_slabs_free_locked(heap, cache->zone, bin, emptied);
 		rack->count = 0;
 		rack->most = 0;
 	}
 	cache->object_bytes = 0;
+	cache->last_entry = 0;
 }
 
 /* In a child, with all locks held: no depot has anything afterwards, and no slab is empty. */
@@ -491,8 +515,11 @@ void hph_objects_count(const struct hpheap *heap, uint64_t *slab_bytes, uint64_t
 					 hph_classes[class].size;
 		}
 	}
-	for (cache = heap->caches; cache; cache = cache->next)
+	for (cache = heap->caches; cache; cache = cache->next) {
+		if (cache->last_entry)
+			*object_bytes -= hph_classes[hph_entry_class(cache->last_entry)].size;
 		for (class = 0; class < HPH_CLASSES; class++)
 			*object_bytes -= (uint64_t)cache->racks[class + 1].count *
 					 hph_classes[class].size;
+	}
 }

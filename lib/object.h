@@ -69,23 +69,24 @@ static inline void hph_object_in(uintptr_t secret, uintptr_t addr)
  */
 HPH_INLINE void *hph_object_try(struct hph_cache *cache, unsigned int entry)
 {
-	struct hph_rack *rack = hph_cache_rack_at(cache, entry);
-	uint32_t count;
-	uintptr_t addr;
+	uintptr_t addr = 0;
 
 	if (__builtin_expect(!hph_cache_enter(cache), 0))
 		return NULL;
-	count = rack->count;
-	if (__builtin_expect(!count, 0)) {
-		hph_cache_leave(cache);
-		return NULL;
+	if (cache->last_entry == entry) {
+		addr = cache->last;
+		cache->last_entry = 0;
+	} else {
+		struct hph_rack *rack = hph_cache_rack_at(cache, entry);
+		const uint32_t count = rack->count;
+
+		if (__builtin_expect(count != 0, 1)) {
+			addr = rack->slots[count - 1];
+			rack->count = count - 1;
+		}
 	}
-	addr = rack->slots[count - 1];
-	if (!addr)
-		__builtin_unreachable();
-	rack->count = count - 1;
 	hph_cache_leave(cache);
-	return hph_object_out(cache->secret, addr);
+	return __builtin_expect(addr != 0, 1) ? hph_object_out(cache->secret, addr) : NULL;
 }
 
 /**
@@ -102,6 +103,19 @@ HPH_INLINE void *hph_object_alloc(struct hph_cache *cache, struct hpheap *heap, 
 		hph_object_alloc_missed(heap, hph_entry_class(entry));
 }
 
+/* Of the object that was freed last to its rack. False: that is full. */
+HPH_INLINE bool hph_object_push_last(struct hph_cache *cache)
+{
+	struct hph_rack *rack = hph_cache_rack_at(cache, cache->last_entry);
+	const uint32_t count = rack->count;
+
+	if (__builtin_expect(count == rack->most, 0))
+		return false;
+	rack->slots[count] = cache->last;
+	rack->count = count + 1;
+	return true;
+}
+
 /**
  * hph_object_free() - free an object into the calling thread's cache
  * @cache: that
@@ -113,26 +127,24 @@ HPH_INLINE bool hph_object_free(struct hph_cache *cache, uintptr_t addr)
 {
 	const uintptr_t number = hph_unit_of(addr);
 	const struct hph_unit *unit;
-	struct hph_rack *rack;
 	unsigned int entry;
-	uint32_t count;
+	uint64_t inverse;
 
 	if (__builtin_expect(number / HPH_LEAF_UNITS != cache->leaf_number, 0))
 		return false;
 	unit = (const struct hph_unit *)(cache->leaf_units + number * sizeof(*unit));
 	__asm__("" : "+r"(unit));	/* Two of its fields are needed: one way is enough. */
 	entry = hph_slab_page(unit, addr);
-	rack = hph_cache_rack_at(cache, entry & ~HPH_SLAB_BACK);
-	if (__builtin_expect(hph_slab_offset(entry, addr) * rack->inverse >= rack->inverse, 0) ||
+	inverse = hph_cache_rack_at(cache, entry & ~HPH_SLAB_BACK)->inverse;
+	if (__builtin_expect(hph_slab_offset(entry, addr) * inverse >= inverse, 0) ||
 	    __builtin_expect(!hph_cache_enter_for(cache, unit), 0))
 		return false;
-	count = rack->count;
-	if (__builtin_expect(count == rack->most, 0)) {
+	if (cache->last_entry && __builtin_expect(!hph_object_push_last(cache), 0)) {
 		hph_cache_leave(cache);
 		return false;
 	}
-	rack->slots[count] = addr;
-	rack->count = count + 1;
+	cache->last_entry = entry & ~HPH_SLAB_BACK;
+	cache->last = addr;
 	hph_object_in(cache->secret, addr);
 	hph_cache_leave(cache);
 	return true;
