@@ -46,23 +46,27 @@ bool hph_numa_known(void)
 	return constructed || memory_nodes();
 }
 
-bool hph_numa_node_valid(uint32_t node)
+static bool is_in(const struct bitmask *nodes, uint32_t node)
 {
-	const struct bitmask *nodes = memory_nodes();
-
 	if (!nodes)
 		return node == 0;
 	return node < nodes->size && numa_bitmask_isbitset(nodes, node);
 }
 
+bool hph_numa_node_valid(uint32_t node)
+{
+	return is_in(memory_nodes(), node);
+}
+
 /* The valid nodes, at most @most of them; returns how many, one at least. */
 unsigned int hph_numa_nodes(uint32_t *nodes, unsigned int most)
 {
+	const struct bitmask *valid = memory_nodes();	/* To count it takes a while. */
 	unsigned int found = 0;
 	uint32_t node;
 
 	for (node = 0; node < HPH_NUMA_NODES && found < most; node++)
-		if (hph_numa_node_valid(node))
+		if (is_in(valid, node))
 			nodes[found++] = node;
 	return found;
 }
@@ -126,10 +130,11 @@ void hph_numa_mark_cpus(unsigned int node, uint8_t *cpus, uint8_t mark)
 /* The nodes as the device takes them. */
 void hph_numa_mask(uint64_t *words, size_t count)
 {
+	const struct bitmask *valid = memory_nodes();
 	uint32_t node;
 
 	for (node = 0; node < count * 64; node++)
-		if (hph_numa_node_valid(node))
+		if (is_in(valid, node))
 			words[node / 64] |= UINT64_C(1) << node % 64;
 }
 
