@@ -8,7 +8,7 @@ lib-soname  := libhpheap.so.0
 lib-shared  := $(O)/$(lib-soname)
 lib-static  := $(O)/libhpheap.a
 lib-malloc  := $(O)/libhpheap-malloc.so
-lib-malloc-object := $(O)/lib/replace/malloc.o
+lib-malloc-objects := $(O)/lib/replace/malloc.o $(O)/lib/replace/own.o
 lib-cflags  := $(CSTD) $(WARNINGS) -fPIC -fvisibility=hidden -ftls-model=initial-exec -pthread
 lib-cppflags := -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64
 lib-libs    := -lnuma -pthread
@@ -31,10 +31,15 @@ $(O)/lib/%.o: lib/%.c lib/lib.mk
 	@mkdir -p $(@D)
 	$(call say,CC)$(CC) $(CPPFLAGS) $(lib-cppflags) $(CFLAGS) $(lib-cflags) -MMD -MP -c -o $@ $<
 
--include $(lib-objects:.o=.d) $(lib-malloc-object:.o=.d)
+-include $(lib-objects:.o=.d) $(lib-malloc-objects:.o=.d)
 
-# What replaces malloc() must not be compiled as if it called that.
-$(lib-malloc-object): lib-cflags += -fno-builtin -Ilib
+# What replaces malloc() must not be compiled as if it called that. In it the two functions that
+# are called most are the C library's by name.
+$(lib-malloc-objects): lib-cflags += -fno-builtin -Ilib
+$(O)/lib/replace/own.o: lib/malloc.c lib/lib.mk
+	@mkdir -p $(@D)
+	$(call say,CC)$(CC) $(CPPFLAGS) $(lib-cppflags) $(CFLAGS) $(lib-cflags) -MMD -MP \
+		-Dhpheap_malloc=malloc -Dhpheap_free=free -c -o $@ $<
 
 $(lib-shared): $(lib-objects) lib/libhpheap.map
 	$(call say,LD)$(CC) $(CFLAGS) -shared -Wl,-soname,$(lib-soname) -Wl,--version-script=lib/libhpheap.map \
@@ -42,12 +47,11 @@ $(lib-shared): $(lib-objects) lib/libhpheap.map
 		-o $@ $(lib-objects) $(lib-libs)
 
 # For LD_PRELOAD, or to be linked instead of the other: it is all of the library.
-$(lib-malloc): $(lib-objects) $(lib-malloc-object) lib/replace/libhpheap-malloc.map
+$(lib-malloc): $(lib-objects) $(lib-malloc-objects) lib/replace/libhpheap-malloc.map
 	$(call say,LD)$(CC) $(CFLAGS) -shared -Wl,-soname,$(@F) \
 		-Wl,--version-script=lib/replace/libhpheap-malloc.map \
-		-Wl,--defsym=malloc=hpheap_malloc,--defsym=free=hpheap_free \
 		-Wl,-z,defs -Wl,-z,nodelete -Wl,-Bsymbolic-functions $(LDFLAGS) \
-		-o $@ $(lib-objects) $(lib-malloc-object) $(lib-libs)
+		-o $@ $(filter-out %/lib/malloc.o,$(lib-objects)) $(lib-malloc-objects) $(lib-libs)
 
 $(O)/libhpheap.so: $(lib-shared)
 	ln -sf $(lib-soname) $@
