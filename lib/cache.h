@@ -147,7 +147,7 @@ void hph_cache_empty_locked(struct hpheap *heap, struct hph_cache *cache);
 
 void hph_cache_move_here(struct hpheap *heap, struct hph_cache *cache);
 
-/* object.c: the part of a cache, and of a zone, that is objects */
+/* racks.c: the part of a cache, and of a zone, that is objects */
 void hph_racks_init(struct hph_cache *cache);
 void hph_racks_empty(struct hpheap *heap, struct hph_cache *cache);
 void hph_racks_after_fork(struct hpheap *heap, struct hph_cache *cache);

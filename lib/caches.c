@@ -12,6 +12,7 @@
 #include <sched.h>
 #include <string.h>
 
+#include "memcheck.h"
 #include "os.h"
 
 /* Before the thread that is waited for may be one that a yield does not let run. */
@@ -22,6 +23,10 @@ _Thread_local struct hph_thread hph_thread;
 static struct hph_cache no_cache = { .guard = HPH_GUARD_CLOSED, .leaf_number = UINTPTR_MAX };
 
 _Thread_local struct hph_cache *hph_own_cache = &no_cache;
+
+#if __has_include(<valgrind/memcheck.h>)
+bool hph_memcheck;
+#endif
 
 static pthread_key_t thread_key;
 static bool usable;	/* set once, before the first heap is there */
@@ -39,6 +44,7 @@ static void end_thread(void *thread)
 /* Once, before there is a heap. */
 void hph_caches_prepare(void)
 {
+	hph_memcheck_start();
 	usable = !hph_os_fence_prepare() && !pthread_key_create(&thread_key, end_thread);
 }
 
@@ -106,7 +112,7 @@ struct hph_cache *hph_cache_join(struct hpheap *heap)
 	struct hph_slot *slot = &hph_thread.slots[heap->id % HPH_CACHE_SLOTS];
 	struct hph_cache *cache;
 
-	if (!usable || hph_thread.ended || hph_thread.joining || heap->efence)
+	if (!usable || hph_memcheck || hph_thread.ended || hph_thread.joining || heap->efence)
 		return NULL;
 	if (!hph_thread.known) {
 		hph_thread.joining = true;

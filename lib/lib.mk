@@ -33,6 +33,14 @@ $(O)/lib/%.o: lib/%.c lib/lib.mk
 
 -include $(lib-objects:.o=.d) $(lib-malloc-objects:.o=.d)
 
+# Valgrind's header may come, or go: what has looked for it is compiled anew then.
+lib-memcheck := $(O)/lib/memcheck.$(if $(wildcard $(SYSROOT)/usr/include/valgrind/memcheck.h),there,none)
+$(patsubst %,$(O)/lib/%.o,caches malloc slab span replace/own): $(lib-memcheck)
+$(lib-memcheck):
+	@mkdir -p $(@D)
+	@rm -f $(O)/lib/memcheck.*
+	@touch $@
+
 # What replaces malloc() must not be compiled as if it called that. In it the two functions that
 # are called most are the C library's by name.
 $(lib-malloc-objects): lib-cflags += -fno-builtin -Ilib

@@ -11,6 +11,7 @@
 
 #include "bootstrap.h"
 #include "guard.h"
+#include "memcheck.h"
 #include "object.h"
 #include "os.h"
 
@@ -35,17 +36,43 @@ static __attribute__((noinline)) void *alloc_large(struct hpheap *heap, size_t b
 	}
 	if (is_movable(bytes) && align < HPHEAP_HUGE_SIZE)
 		align = HPHEAP_HUGE_SIZE;
+	hph_memcheck_look_away();
 	span = hpheap_span_alloc(heap, bytes ? bytes : 1, align, flags | HPHEAP_SPAN_LAZY);
-	if (span)
-		errno = before;
-	return span;
+	hph_memcheck_look_again();
+	if (!span)
+		return NULL;
+	if (hph_memcheck)
+		hph_memcheck_close(span, hpheap_span_size(heap, span));
+	errno = before;
+	return hph_memcheck_alloc(span, bytes, flags & HPHEAP_SPAN_ZERO);
+}
+
+/* Where the thread's cache did not serve. */
+static __attribute__((noinline)) void *alloc_missed(struct hpheap *heap, size_t bytes,
+						    unsigned int entry)
+{
+	void *object;
+
+	hph_memcheck_look_away();
+	object = hph_object_alloc_missed(heap, hph_entry_class(entry));
+	hph_memcheck_look_again();
+	return hph_memcheck_alloc(object, bytes, false);
+}
+
+/* An object of a class, with undefined content; or NULL with errno ENOMEM. */
+static inline void *alloc_object(struct hpheap *heap, size_t bytes, unsigned int entry)
+{
+	struct hph_cache *cache = hph_cache_of(heap);
+	void *object = cache ? hph_object_try(cache, entry) : NULL;
+
+	return __builtin_expect(object != NULL, 1) ? object : alloc_missed(heap, bytes, entry);
 }
 
 void *hpheap_malloc_in(struct hpheap *heap, size_t bytes)
 {
 	if (__builtin_expect(bytes > HPH_OBJECT_MAX || !heap, 0))
 		return alloc_large(heap, bytes, 0, 0);
-	return hph_object_alloc(hph_cache_of(heap), heap, hph_entry_of(bytes));
+	return alloc_object(heap, bytes, hph_entry_of(bytes));
 }
 
 void *hpheap_calloc_in(struct hpheap *heap, size_t count, size_t bytes)
@@ -59,7 +86,7 @@ void *hpheap_calloc_in(struct hpheap *heap, size_t count, size_t bytes)
 	}
 	if (all > HPH_OBJECT_MAX || !heap)
 		return alloc_large(heap, all, 0, HPHEAP_SPAN_ZERO);
-	object = hph_object_alloc(hph_cache_of(heap), heap, hph_entry_of(all));
+	object = alloc_object(heap, all, hph_entry_of(all));
 	return object ? memset(object, 0, all) : NULL;
 }
 
@@ -83,7 +110,7 @@ void *hpheap_aligned_alloc_in(struct hpheap *heap, size_t align, size_t bytes)
 		return hpheap_malloc_in(heap, bytes);
 	if (align > HPHEAP_PAGE_SIZE || bytes > HPH_OBJECT_MAX || !heap)
 		return alloc_large(heap, bytes, align, 0);
-	return hph_object_alloc(hph_cache_of(heap), heap, aligned_entry(align, bytes));
+	return alloc_object(heap, bytes, aligned_entry(align, bytes));
 }
 
 /* What is known of an address that nothing begins at. Does not come back. */
@@ -111,6 +138,19 @@ static _Noreturn void no_object(struct hpheap *heap, const char *function, uintp
 		   (uintmax_t)addr);
 }
 
+/* False: nothing of the heap begins there. */
+static bool free_anything(struct hpheap *heap, void *object)
+{
+	if (!heap)
+		return false;
+	if (hph_object_free_missed(heap, (uintptr_t)object))
+		return true;
+	if (!hpheap_span_size(heap, object))
+		return false;
+	hpheap_span_free(heap, object);
+	return true;
+}
+
 /* Where the thread's cache did not serve. */
 static __attribute__((noinline)) void free_missed(struct hpheap *heap, void *object)
 {
@@ -118,13 +158,11 @@ static __attribute__((noinline)) void free_missed(struct hpheap *heap, void *obj
 
 	if (!object)
 		return;
-	if (heap && hph_object_free_missed(heap, (uintptr_t)object)) {
-		errno = before;
-		return;
-	}
-	if (!heap || !hpheap_span_size(heap, object))
+	hph_memcheck_free(object);
+	hph_memcheck_look_away();
+	if (!free_anything(heap, object))
 		no_object(heap, "free", (uintptr_t)object);
-	hpheap_span_free(heap, object);
+	hph_memcheck_look_again();
 	errno = before;
 }
 
@@ -180,17 +218,22 @@ static void *move(struct hpheap *heap, void *object, size_t has, size_t bytes)
 		other = hpheap_malloc_in(heap, bytes);
 	if (!other)
 		return NULL;
-	if (is_movable(kept))
+	if (is_movable(kept) && !hph_memcheck)
 		moved = hph_lazy_move(heap, (uintptr_t)object, kept, (uintptr_t)other);
+	hph_memcheck_look_away();	/* What is copied may be more than was asked for. */
 	memcpy(other + moved, (char *)object + moved, kept - moved);
+	hph_memcheck_look_again();
 	hpheap_free_in(heap, object);
 	return other;
 }
 
-/* Is it better where it is? Half of it would be waste at most. */
+/*
+ * Is it better where it is? Half of it would be waste at most. (Memcheck knows how much of it the
+ * program may use: another one has another length.)
+ */
 static bool may_stay(size_t has, size_t bytes)
 {
-	return bytes <= has && (bytes > has / 2 || has <= HPH_LINEAR);
+	return !hph_memcheck && bytes <= has && (bytes > has / 2 || has <= HPH_LINEAR);
 }
 
 void *hpheap_realloc_in(struct hpheap *heap, void *object, size_t bytes)

@@ -3,10 +3,8 @@
  * Objects where the thread's cache does not serve: its rack is empty or full, or there is no cache.
  *
  * A rack is filled from the bin of its class and node, half of what it may hold at once,
- * and half of a full one goes back: first to and from the bin's depot, where addresses are
- * only copied; so objects that one thread allocates and another frees go round without any slab
- * being looked at. (Bonwick and Adams, "Magazines and Vmem", USENIX 2001.) The bin's lock is
- * all that threads meet at, and only those that want the same class on the same node.
+ * and half of a full one goes back: first to and from the bin's depot (depot.c), so that objects
+ * which one thread allocates and another frees go round without any slab being looked at.
  *
  * A free object has a tag in its second word, made of its address and a secret of the heap.
  * Who frees finds it there if the object is free already; who allocates finds it gone if
@@ -41,21 +39,6 @@
 
 _Static_assert(HPH_SMALL_PAGES - 1 <= HPH_SLAB_BACK, "the way back has room in slab_page,");
 _Static_assert((HPH_CLASSES + 1) << HPH_SLAB_CLASS <= UINT16_MAX, "and a class has");
-
-/* While a cache is made. */
-void hph_racks_init(struct hph_cache *cache)
-{
-	uintptr_t *slots = cache->objects;
-	unsigned int i;
-
-	for (i = 0; i < HPH_CLASSES; i++) {
-		hph_cache_rack(cache, i)->inverse = hph_classes[i].inverse;
-		hph_cache_rack(cache, i)->slots = slots;
-		slots += hph_classes[i].most;
-	}
-	if (slots > cache->objects + HPH_CACHE_OBJECTS)
-		hph_os_die("a cache has no room for the objects of all classes");
-}
 
 unsigned int hph_object_class(const struct hph_unit *unit, uintptr_t addr)
 {
@@ -108,56 +91,6 @@ static bool have_bins(struct hpheap *heap)
 	return have;
 }
 
-/* What was never handed out gets its tag. */
-static void tag_fresh(const struct hpheap *heap, uintptr_t *slots, unsigned int count)
-{
-	unsigned int i;
-
-	for (i = 0; i < count; i++) {
-		if (!(slots[i] & HPH_FRESH))
-			continue;
-		slots[i] &= ~HPH_FRESH;
-		*hph_object_word(slots[i]) = slots[i] ^ heap->secret;
-	}
-}
-
-/* Up to @wanted objects, from the depot or the slabs. */
-static unsigned int take(struct hpheap *heap, struct hph_bin *bin, uintptr_t *slots,
-			 unsigned int wanted)
-{
-	unsigned int got;
-
-	pthread_mutex_lock(bin->lock);
-	if (bin->ready) {
-		got = bin->ready < wanted ? bin->ready : wanted;
-		bin->ready -= got;
-		memcpy(slots, bin->depot + bin->ready, got * sizeof(slots[0]));
-	} else {
-		got = hph_bin_take(bin, slots, wanted);
-	}
-	pthread_mutex_unlock(bin->lock);
-	tag_fresh(heap, slots, got);
-	return got;
-}
-
-/* Back to the bin: the depot, if it has room, or the slabs. */
-static void put(struct hpheap *heap, struct hph_zone *zone, unsigned int class,
-		const uintptr_t *slots, unsigned int count)
-{
-	struct hph_bin *bin = &zone->bins[class];
-	struct hph_slab *emptied = NULL;
-
-	pthread_mutex_lock(bin->lock);
-	if (count > 1 && bin->ready + count <= 2u * hph_classes[class].most) {
-		memcpy(bin->depot + bin->ready, slots, count * sizeof(slots[0]));
-		bin->ready += count;
-	} else {
-		hph_bin_put(heap, bin, slots, count, &emptied);
-	}
-	pthread_mutex_unlock(bin->lock);
-	hph_slabs_free(heap, zone, bin, emptied);
-}
-
 /* The oldest objects of a rack go. */
 static void give_back(struct hpheap *heap, struct hph_cache *cache, unsigned int class,
 		      unsigned int keep)
@@ -165,7 +98,7 @@ static void give_back(struct hpheap *heap, struct hph_cache *cache, unsigned int
 	struct hph_rack *rack = hph_cache_rack(cache, class);
 	const unsigned int given = rack->count - keep;
 
-	put(heap, cache->zone, class, rack->slots, given);
+	hph_depot_put(heap, cache->zone, class, rack->slots, given);
 	memmove(rack->slots, rack->slots + given, keep * sizeof(rack->slots[0]));
 	rack->count = keep;
 }
@@ -233,7 +166,7 @@ static uintptr_t alloc_cached(struct hpheap *heap, unsigned int class)
 	hph_cache_move_here(heap, cache);
 	if (!rack->count) {
 		grant(heap, cache, class);
-		rack->count = take(heap, &cache->zone->bins[class], rack->slots,
+		rack->count = hph_depot_take(heap, &cache->zone->bins[class], rack->slots,
 				   rack->most / 2 + 1);
 	}
 	if (rack->count)
@@ -247,7 +180,7 @@ static uintptr_t alloc_one(struct hpheap *heap, struct hph_bin *bin)
 {
 	uintptr_t addr;
 
-	return take(heap, bin, &addr, 1) ? addr : 0;
+	return hph_depot_take(heap, bin, &addr, 1) ? addr : 0;
 }
 
 /* What other nodes have, and what caches hold. */
@@ -308,7 +241,7 @@ static void settle_last(struct hpheap *heap, struct hph_cache *cache)
 	if (rack->count && rack->count == rack->most)
 		give_back(heap, cache, class, rack->most / 2);
 	if (!hph_object_push_last(cache))
-		put(heap, cache->zone, class, &cache->last, 1);
+		hph_depot_put(heap, cache->zone, class, &cache->last, 1);
 	cache->last_entry = 0;
 }
 
@@ -366,160 +299,6 @@ bool hph_object_free_missed(struct hpheap *heap, uintptr_t addr)
 		return true;
 	hph_object_in(heap->secret, addr);
 	if (!free_cached(heap, unit, class, addr))
-		put(heap, &heap->zones[hph_unit_zone(unit)], class, &addr, 1);
+		hph_depot_put(heap, &heap->zones[hph_unit_zone(unit)], class, &addr, 1);
 	return true;
-}
-
-/* All racks of a cache that may be changed. Not under the lock of a zone or bin. */
-void hph_racks_empty(struct hpheap *heap, struct hph_cache *cache)
-{
-	unsigned int class;
-
-	if (!atomic_load_explicit(&heap->has_objects, memory_order_acquire))
-		return;
-	if (cache->last_entry)
-		put(heap, cache->zone, hph_entry_class(cache->last_entry), &cache->last, 1);
-	cache->last_entry = 0;
-	for (class = 0; class < HPH_CLASSES; class++) {
-		struct hph_rack *rack = hph_cache_rack(cache, class);
-
-		if (rack->count)
-			give_back(heap, cache, class, 0);
-		rack->most = 0;
-	}
-	cache->object_bytes = 0;
-}
-
-/* The depots of a zone, and the slabs that are kept empty. */
-void hph_bins_settle(struct hpheap *heap, struct hph_zone *zone)
-{
-	unsigned int class;
-
-	if (!atomic_load_explicit(&heap->has_objects, memory_order_acquire))
-		return;
-	for (class = 0; class < HPH_CLASSES; class++) {
-		struct hph_bin *bin = &zone->bins[class];
-		struct hph_slab *emptied = NULL;
-
-		pthread_mutex_lock(bin->lock);
-		if (bin->slabs)
-			hph_bin_settle(heap, bin, &emptied);
-		pthread_mutex_unlock(bin->lock);
-		hph_slabs_free(heap, zone, bin, emptied);
-	}
-}
-
-/* Frees what is idle in depots, and slabs that are kept empty. */
-void hph_bins_settle_idle(struct hpheap *heap, struct hph_zone *zone)
-{
-	unsigned int class;
-
-	if (!atomic_load_explicit(&heap->has_objects, memory_order_acquire))
-		return;
-	for (class = 0; class < HPH_CLASSES; class++) {
-		struct hph_bin *bin = &zone->bins[class];
-		struct hph_slab *emptied = NULL;
-		uint64_t look;
-
-		pthread_mutex_lock(bin->lock);
-		look = bin->taken * 31 + bin->slabs + (bin->ready ? bin->depot[bin->ready - 1] : 0);
-		if (bin->slabs && look == bin->look)
-			hph_bin_settle(heap, bin, &emptied);
-		bin->look = look;
-		pthread_mutex_unlock(bin->lock);
-		hph_slabs_free(heap, zone, bin, emptied);
-	}
-}
-
-/* All bins of a heap, before the locks of its zones. */
-void hph_bins_lock(struct hpheap *heap)
-{
-	unsigned int i, n;
-
-	for (i = 0; i < heap->nr_zones; i++)
-		for (n = 0; n < HPH_BIN_LOCKS; n++)
-			pthread_mutex_lock(&heap->zones[i].bin_locks[n]);
-}
-
-void hph_bins_unlock(struct hpheap *heap)
-{
-	unsigned int i, n;
-
-	for (i = 0; i < heap->nr_zones; i++)
-		for (n = 0; n < HPH_BIN_LOCKS; n++)
-			pthread_mutex_unlock(&heap->zones[i].bin_locks[n]);
-}
-
-/* In a child, with all locks held: what a cache had goes back into the slabs. */
-void hph_racks_after_fork(struct hpheap *heap, struct hph_cache *cache)
-{
-	const unsigned int last = hph_entry_class(cache->last_entry);
-	unsigned int class;
-
-	for (class = 0; heap->has_objects && class < HPH_CLASSES; class++) {
-		struct hph_rack *rack = hph_cache_rack(cache, class);
-		struct hph_bin *bin = &cache->zone->bins[class];
-		struct hph_slab *emptied = NULL;
-
-		hph_bin_put(heap, bin, rack->slots, rack->count, &emptied);
-		hph_bin_put(heap, bin, &cache->last, class == last, &emptied);
-		hph_slabs_free_locked(heap, cache->zone, bin, emptied);
-		rack->count = 0;
-		rack->most = 0;
-	}
-	cache->object_bytes = 0;
-	cache->last_entry = 0;
-}
-
-/* In a child, with all locks held: no depot has anything afterwards, and no slab is empty. */
-void hph_bins_after_fork(struct hpheap *heap)
-{
-	unsigned int i, class;
-
-	for (i = 0; heap->has_objects && i < heap->nr_zones; i++) {
-		struct hph_zone *zone = &heap->zones[i];
-
-		for (class = 0; class < HPH_CLASSES; class++) {
-			struct hph_slab *emptied = NULL;
-
-			hph_bin_settle(heap, &zone->bins[class], &emptied);
-			hph_slabs_free_locked(heap, zone, &zone->bins[class], emptied);
-		}
-	}
-}
-
-/* And when it is known what is lost: nothing more comes from there. */
-void hph_bins_lose(struct hpheap *heap)
-{
-	unsigned int i, class;
-
-	for (i = 0; heap->has_objects && i < heap->nr_zones; i++)
-		for (class = 0; class < HPH_CLASSES; class++)
-			hph_bin_lose(heap, &heap->zones[i].bins[class]);
-}
-
-/* Under all locks, with the caches closed. */
-void hph_objects_count(const struct hpheap *heap, uint64_t *slab_bytes, uint64_t *object_bytes)
-{
-	const struct hph_cache *cache;
-	unsigned int i, class;
-
-	*slab_bytes = *object_bytes = 0;
-	for (i = 0; heap->has_objects && i < heap->nr_zones; i++) {
-		for (class = 0; class < HPH_CLASSES; class++) {
-			const struct hph_bin *bin = &heap->zones[i].bins[class];
-
-			*slab_bytes += (uint64_t)bin->slabs *
-				       hph_page_addr(hph_classes[class].pages);
-			*object_bytes += (uint64_t)(bin->taken - bin->ready) *
-					 hph_classes[class].size;
-		}
-	}
-	for (cache = heap->caches; cache; cache = cache->next) {
-		if (cache->last_entry)
-			*object_bytes -= hph_classes[hph_entry_class(cache->last_entry)].size;
-		for (class = 0; class < HPH_CLASSES; class++)
-			*object_bytes -= (uint64_t)cache->racks[class + 1].count *
-					 hph_classes[class].size;
-	}
 }

@@ -16,6 +16,12 @@ void *hph_object_alloc_missed(struct hpheap *heap, unsigned int class);
 bool hph_object_free_missed(struct hpheap *heap, uintptr_t addr);
 _Noreturn void hph_object_broken(uintptr_t secret, uintptr_t addr);
 
+/* depot.c */
+unsigned int hph_depot_take(const struct hpheap *heap, struct hph_bin *bin, uintptr_t *slots,
+			    unsigned int wanted);
+void hph_depot_put(struct hpheap *heap, struct hph_zone *zone, unsigned int class,
+		   const uintptr_t *slots, unsigned int count);
+
 /* What stands in the second word of an object that is free. */
 static inline uintptr_t *hph_object_word(uintptr_t addr)
 {
@@ -87,20 +93,6 @@ HPH_INLINE void *hph_object_try(struct hph_cache *cache, unsigned int entry)
 	}
 	hph_cache_leave(cache);
 	return __builtin_expect(addr != 0, 1) ? hph_object_out(cache->secret, addr) : NULL;
-}
-
-/**
- * hph_object_alloc() - an object of a class
- * @cache: the calling thread's, of @heap, or NULL
- *
- * Return: it, with undefined content; NULL with errno ENOMEM: no memory.
- */
-HPH_INLINE void *hph_object_alloc(struct hph_cache *cache, struct hpheap *heap, unsigned int entry)
-{
-	void *object = cache ? hph_object_try(cache, entry) : NULL;
-
-	return __builtin_expect(object != NULL, 1) ? object :
-		hph_object_alloc_missed(heap, hph_entry_class(entry));
 }
 
 /* Of the object that was freed last to its rack. False: that is full. */

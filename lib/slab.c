@@ -18,6 +18,7 @@
 #include <inttypes.h>
 
 #include "cache.h"
+#include "memcheck.h"
 #include "os.h"
 
 static unsigned int fill_of(const struct hph_slab *slab)
@@ -340,6 +341,7 @@ struct hph_bin *hph_slab_make(struct hpheap *heap, unsigned int class)
 		return NULL;
 	}
 	set_up(slab, unit, (uintptr_t)span, class);
+	hph_memcheck_close(span, bytes);
 	pthread_mutex_lock(bin->lock);
 	bin->slabs++;
 	put_empty(bin, slab, &surplus);	/* Another thread may have had one, too. */

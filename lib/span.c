@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "cache.h"
+#include "memcheck.h"
 #include "os.h"
 
 #define SPAN_FLAGS	(HPHEAP_SPAN_ZERO | HPHEAP_SPAN_BASE_ALIGNED | HPHEAP_SPAN_LAZY)
@@ -100,6 +101,7 @@ void *alloc_checked(struct hpheap *heap, size_t bytes, size_t align, unsigned in
 	if (addr & (hph_page_addr(want.align) - 1))
 		hph_os_die("misrounded span %#jx: aligned to %#zx it should be", (uintmax_t)addr,
 			   hph_page_addr(want.align));
+	hph_memcheck_open((void *)addr, hph_page_addr(want.pages), flags & HPHEAP_SPAN_ZERO);
 	if (flags & HPHEAP_SPAN_ZERO && !zero)
 		memset((void *)addr, 0, hph_page_addr(want.pages));
 	return (void *)addr;

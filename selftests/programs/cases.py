@@ -145,6 +145,29 @@ def python_tests(place, folder):
     assert "Tests result: SUCCESS" in text, text[-500:]
 
 
+# What memcheck says of each, and in it.
+FAULTS = {
+    "behind": "Invalid write of size 1",
+    "uninitialised": "depends on uninitialised value",
+    "after": "Invalid write of size 1",
+    "large-behind": "Invalid write of size 1",
+    "large-uninitialised": "depends on uninitialised value",
+}
+
+
+def found_by_valgrind(place, folder):
+    """With valgrind's malloc() in place of the library's, and told by the library of its own."""
+    for program, env in (("faults", place.preloaded), ("faults-hpheap", place.plain)):
+        for fault, words in {"none": "", **FAULTS}.items():
+            done = subprocess.run(
+                ["valgrind", "-q", "--error-exitcode=9", os.path.join(place.out, "programs", program),
+                 fault], env={**env, "HPHEAP_BACKEND": "thp"}, cwd=folder, timeout=SECONDS,
+                check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+            told = f"{program} {fault}: exit status {done.returncode}: {done.stdout[-500:]}"
+            assert done.returncode == (9 if words else 0), told
+            assert words in done.stdout and ("main (faults.c:" in done.stdout) == bool(words), told
+
+
 def own(name):
     return same(["{out}/programs/" + name])
 
@@ -153,6 +176,7 @@ CASES = [
     Case("semantics_are_those_of_glibc", [], own("semantics")),
     Case("first_and_last_moments", [], own("edges")),
     Case("cxx_containers_in_threads", [], own("containers")),
+    Case("valgrind_finds_faults", ["valgrind"], found_by_valgrind),
     Case("python_objects", [PYTHON], same([PYTHON + " {here}/objects.py"])),
     Case("python_forks", [PYTHON], same([PYTHON + " {here}/forks.py"])),
     Case("python_tests_itself", [PYTHON], python_tests),
