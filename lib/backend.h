@@ -61,7 +61,8 @@ struct hph_backend_ops {
 
 	/*
 	 * Moves what an opened or committed unit has to another one, in place of what that had.
-	 * Then it is as if it had just been opened. NULL: not possible.
+	 * Then it is as if it had just been opened. If it fails, what was at @to may be gone with
+	 * its addresses. NULL: not possible.
 	 */
 	int (*move)(struct hph_backend *backend, uintptr_t from, uintptr_t to);
 

@@ -95,16 +95,25 @@ static int anon_commit(struct hph_backend *backend, uintptr_t addr)
 static int anon_open(struct hph_backend *backend, uintptr_t addr, size_t bytes)
 {
 	const struct anon *anon = to_anon(backend);
+	const int error = hph_os_open_up(addr, bytes);
 
-	if (anon->huge && anon->wide)
+	if (error)
+		hph_os_close_down(addr, bytes);	/* some of it may be open */
+	else if (anon->huge && anon->wide)
 		hph_os_advise_huge(addr, bytes, false);
-	return hph_os_open_up(addr, bytes);
+	return error;
 }
 
+/*
+ * What was read only is there, too, but as the system's page of zeroes, one for all: to
+ * populate it makes it memory, and takes next to no time where it is. After a fork that would
+ * copy what a child has as well: it is left to the system then.
+ */
 static bool anon_is_whole(struct hph_backend *backend, uintptr_t addr)
 {
 	const struct anon *anon = to_anon(backend);
-	const bool is = hph_os_is_resident(addr, HPHEAP_HUGE_SIZE);
+	const bool is = !backend->forked && hph_os_is_resident(addr, HPHEAP_HUGE_SIZE) &&
+			!hph_os_populate(addr, HPHEAP_HUGE_SIZE);
 
 	if (is && anon->huge && anon->wide)
 		hph_os_advise_huge(addr, HPHEAP_HUGE_SIZE, true);

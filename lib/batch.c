@@ -73,6 +73,13 @@ static int attach_to(struct hpheap *heap, struct hph_backend *backend, uintptr_t
 	return error;
 }
 
+/* One unit that is reserved, and not in use. */
+int hph_batch_attach(struct hpheap *heap, struct hph_unit *unit, struct hph_backend *backend,
+		     int node)
+{
+	return attach_to(heap, backend, unit->number, 1, node);
+}
+
 static int fall_back(struct hpheap *heap, struct hph_unit *unit, int node, int why)
 {
 	struct hph_zone *zone = &heap->zones[hph_unit_zone(unit)];

@@ -15,6 +15,8 @@ struct hph_batch {
 int hph_batch_fill(struct hpheap *heap, struct hph_zone *zone, const struct hph_batch *batch,
 		   int node);
 void hph_batch_account(struct hpheap *heap, struct hph_zone *zone, const struct hph_batch *batch);
+int hph_batch_attach(struct hpheap *heap, struct hph_unit *unit, struct hph_backend *backend,
+		     int node);
 void hph_batch_put_empty(struct hpheap *heap, struct hph_zone *zone, const struct hph_batch *batch);
 
 #endif /* HPH_BATCH_H */

@@ -33,11 +33,17 @@ static struct {
 	pthread_mutex_t lock;
 	_Atomic unsigned int count;
 	uintptr_t first[REGIONS], end[REGIONS];	/* never change once they are counted */
-	uintptr_t next;		/* free, in the last one */
+	uintptr_t next, last;	/* what is free of one of them */
 } regions = { .lock = PTHREAD_MUTEX_INITIALIZER };
 
-/* Is the thread making the default heap? */
+/* Is the thread making a heap? */
 static _Thread_local bool making;
+
+/* What it needs for that is not to come from the default heap, if that is not there yet. */
+void hph_bootstrap_making(bool is)
+{
+	making = is;
+}
 
 /**
  * hph_bootstrap_heap() - the default heap, made now if need be
@@ -47,59 +53,67 @@ static _Thread_local bool making;
  */
 struct hpheap *hph_bootstrap_heap(bool *later)
 {
+	struct hpheap *heap = hph_heap_default_there();
 	const int before = errno;
-	struct hpheap *heap;
 
-	*later = making || !hph_numa_known();
-	if (*later)
-		return NULL;
-	making = true;
+	*later = !heap && (making || !hph_numa_known());
+	if (heap || *later)
+		return heap;
 	heap = hpheap_default();
-	making = false;
 	if (heap)
 		errno = before;
 	return heap;
 }
 
-/* Under the lock. */
-static bool add_region(size_t bytes)
+/* Under the lock. Where it begins, or 0. */
+static uintptr_t add_region(size_t bytes)
 {
 	const unsigned int count = regions.count;
-	const size_t size = bytes > REGION_BYTES ? hph_round_up(bytes, HPHEAP_MAX_BASE_PAGE) :
-						   REGION_BYTES;
 
-	if (count == REGIONS || bytes > PTRDIFF_MAX || hph_os_map(size, &regions.first[count]))
-		return false;
-	regions.end[count] = regions.first[count] + size;
-	regions.next = regions.first[count];
+	if (count == REGIONS || bytes > PTRDIFF_MAX || hph_os_map(bytes, &regions.first[count]))
+		return 0;
+	regions.end[count] = regions.first[count] + bytes;
 	atomic_store(&regions.count, count + 1);
-	return true;
+	return regions.first[count];
 }
 
-static uintptr_t place(size_t align)
+/* Room for so many bytes, header and all: each new region is larger than those before it. */
+static uintptr_t find_room(size_t bytes)
 {
-	return hph_round_up(regions.next + sizeof(struct header), align);
+	const size_t more = REGION_BYTES << (regions.count < 8 ? regions.count : 8);
+
+	if (bytes > REGION_BYTES / 4)
+		return add_region(hph_round_up(bytes, HPHEAP_MAX_BASE_PAGE));
+	if (regions.last - regions.next < bytes) {
+		regions.next = add_region(more);
+		regions.last = regions.next ? regions.next + more : 0;
+	}
+	return regions.next;
 }
 
 /* Zeroed memory; @align is a power of two. NULL with errno ENOMEM. */
 void *hph_bootstrap_alloc(size_t bytes, size_t align)
 {
-	uintptr_t addr = 0;
+	uintptr_t room = 0, addr = 0;
+	size_t all;
 
 	if (align < HPH_GRANULE)
 		align = HPH_GRANULE;
-	if (bytes <= PTRDIFF_MAX / 2 && align <= PTRDIFF_MAX / 4) {
+	if (bytes <= PTRDIFF_MAX / 2 && align <= PTRDIFF_MAX / 8) {
+		all = hph_round_up(bytes, HPH_GRANULE) + align + sizeof(struct header);
 		pthread_mutex_lock(&regions.lock);
-		if ((regions.count && place(align) + bytes <= regions.end[regions.count - 1]) ||
-		    add_region(bytes + 2 * align + sizeof(struct header))) {
-			addr = place(align);
+		room = find_room(all);
+		if (room)
+			addr = hph_round_up(room + sizeof(struct header), align);
+		if (room && room == regions.next)
 			regions.next = hph_round_up(addr + bytes, HPH_GRANULE);
-			((struct header *)addr)[-1].bytes = bytes;
-		}
 		pthread_mutex_unlock(&regions.lock);
 	}
-	if (!addr)
+	if (!addr) {
 		errno = ENOMEM;
+		return NULL;
+	}
+	((struct header *)addr)[-1].bytes = bytes;
 	return (void *)addr;
 }
 

@@ -8,6 +8,7 @@
 struct hpheap;
 
 struct hpheap *hph_bootstrap_heap(bool *later);
+void hph_bootstrap_making(bool is);
 void *hph_bootstrap_alloc(size_t bytes, size_t align);
 bool hph_bootstrap_has(const void *object);
 size_t hph_bootstrap_size(const void *object);

@@ -34,6 +34,7 @@ struct hph_rack {
 	uintptr_t *slots;	/* room for as many as the class has */
 	uint32_t count;
 	uint32_t most;		/* so many may be here now */
+	uint32_t bytes;		/* of a slab that are objects: the class's, at hand */
 };
 
 #if SIZE_MAX > UINT32_MAX

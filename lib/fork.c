@@ -81,6 +81,7 @@ static void lose(struct hpheap *heap, struct hph_unit *unit)
 {
 	if (hph_unit_state(unit) != HPH_UNIT_USED || unit->owner != heap->backend)
 		return;
+	hph_slabs_lose(heap, unit);
 	hph_pages_lose(pages_of(heap, unit), unit);
 	unit->gone |= heap->backend->fork == HPHEAP_FORK_SHARE;
 }
@@ -152,6 +153,13 @@ static void forget_free(struct hph_pages *pages)
 		;
 }
 
+/* Another thread may have been about to change the number. */
+static void count_lazy(struct hpheap *heap, struct hph_unit *unit)
+{
+	if (hph_unit_state(unit) == HPH_UNIT_USED)
+		pages_of(heap, unit)->lazy_units += unit->lazy;
+}
+
 static void put_units_right(struct hpheap *heap, bool lost)
 {
 	unsigned int i;
@@ -174,13 +182,19 @@ static void put_units_right(struct hpheap *heap, bool lost)
 void hph_after_fork(struct hpheap *heap)
 {
 	const bool lost = hph_backend_stays(heap->backend);
-	size_t held = 0;
+	size_t held = 0, lazy = 0;
 	unsigned int i;
 
 	hph_caches_after_fork(heap);
 	hph_bins_after_fork(heap);
 	if (lost || atomic_load(&heap->busy_units))
 		put_units_right(heap, lost);
+	for (i = 0; i < heap->nr_zones; i++) {
+		lazy |= heap->zones[i].pages.lazy_units;
+		heap->zones[i].pages.lazy_units = 0;
+	}
+	if (lazy)
+		for_each_unit(heap, count_lazy);
 	for (i = 0; i < heap->nr_zones; i++) {
 		struct hph_zone *zone = &heap->zones[i];
 

@@ -189,7 +189,7 @@ static unsigned int take_slot(void)
 	return number;
 }
 
-static uintptr_t place(unsigned int number, size_t bytes, size_t align)
+static uintptr_t place(unsigned int number, size_t bytes, size_t align, const struct event *by)
 {
 	const uintptr_t page = page_of(number);
 	struct slot *slot = &pool.slots[number];
@@ -201,7 +201,8 @@ static uintptr_t place(unsigned int number, size_t bytes, size_t align)
 	slot->bytes = bytes;
 	slot->addr = at_end ? hph_round_down(page + pool.page - bytes, align) : page;
 	slot->freed.nr_frames = 0;
-	note(&slot->allocated);
+	slot->allocated = *by;
+	memset((void *)slot->addr, 0, bytes);	/* Locked memory may be what it was. */
 	memset((void *)(slot->addr + bytes), FILLING, page + pool.page - slot->addr - bytes);
 	return slot->addr;
 }
@@ -213,8 +214,10 @@ static uintptr_t place(unsigned int number, size_t bytes, size_t align)
  */
 void *hph_guard_sample(size_t bytes, size_t align)
 {
+	const int before = errno;
 	unsigned int number;
 	uintptr_t addr = 0;
+	struct event by;
 
 	if (inside)
 		return NULL;
@@ -226,12 +229,14 @@ void *hph_guard_sample(size_t bytes, size_t align)
 	if (!bytes || bytes > pool.page || align > pool.page)
 		return NULL;
 	inside = true;
+	note(&by);	/* not under the lock: it may take those of the loader */
 	pthread_mutex_lock(&pool.lock);
 	number = take_slot();
 	if (number < SLOTS)
-		addr = place(number, bytes, align);
+		addr = place(number, bytes, align, &by);
 	pthread_mutex_unlock(&pool.lock);
 	inside = false;
+	errno = before;
 	return (void *)addr;
 }
 
@@ -276,14 +281,16 @@ void hph_guard_free(void *object)
 {
 	const bool before = inside;
 	struct slot *slot;
+	struct event by;
 	uintptr_t page;
 
 	inside = true;
+	note(&by);
 	pthread_mutex_lock(&pool.lock);
 	slot = slot_of(object, "free");
 	check_filling(slot);
 	page = hph_round_down(slot->addr, pool.page);
-	note(&slot->freed);
+	slot->freed = by;
 	slot->state = FREED;
 	hph_os_discard(page, pool.page);
 	hph_os_close_down(page, pool.page);

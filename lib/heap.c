@@ -31,12 +31,14 @@ static void lock_registry(void)
 
 	pthread_mutex_lock(&registry_lock);
 	cancel_state = state;
+	hph_bootstrap_making(true);
 }
 
 static void unlock_registry(void)
 {
 	const int state = cancel_state;
 
+	hph_bootstrap_making(false);
 	pthread_mutex_unlock(&registry_lock);
 	hph_os_allow_cancel(state);
 }
@@ -114,6 +116,12 @@ static void watch_forks(void)
 __attribute__((constructor)) static void watch_forks_early(void)
 {
 	pthread_once(&once, watch_forks);
+}
+
+/* The default heap, or NULL: nobody has asked for it yet. */
+struct hpheap *hph_heap_default_there(void)
+{
+	return atomic_load(&default_heap);
 }
 
 bool hph_heap_is_default(const struct hpheap *heap)

@@ -80,6 +80,7 @@ struct hpheap {
 	struct hpheap *next;		/* in the registry */
 };
 
+struct hpheap *hph_heap_default_there(void);
 bool hph_heap_is_default(const struct hpheap *heap);
 void hph_heaps_visit(void (*visit)(struct hpheap *heap, void *arg), void *arg);
 int hph_heap_create(const struct hpheap_options *options, struct hph_backend *backend,

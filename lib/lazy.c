@@ -11,7 +11,9 @@
  * like any other, from that moment on. The others leave the heap at once: the next
  * span there would find holes.
  */
+#include "batch.h"
 #include "cache.h"
+#include "os.h"
 
 /* So many units more of a span are lazy, or fewer. */
 static void add_lazy(struct hpheap *heap, const struct hph_unit *first, size_t units)
@@ -59,6 +61,35 @@ static size_t make_lazy(struct hph_unit *unit)
 }
 
 /*
+ * Linux takes away what is at the new place before it looks at the old one, and then may refuse:
+ * where the program has made a mapping of its own of a part (mlock(), madvise()), or memory may
+ * not be promised twice for a moment. Nothing is there then, not even the addresses: they are
+ * fetched again, before anybody else has them.
+ */
+static void mend(struct hpheap *heap, struct hph_unit *unit)
+{
+	struct hph_backend *owner = unit->owner;
+	const uintptr_t addr = hph_unit_addr(unit->number);
+
+	if (owner->ops->detach(owner, addr, HPHEAP_HUGE_SIZE) ||
+	    hph_batch_attach(heap, unit, owner, unit->node) ||
+	    owner->ops->open(owner, addr, HPHEAP_HUGE_SIZE))
+		hph_os_die("the addresses %#jx were lost in realloc()", (uintmax_t)addr);
+}
+
+static bool move_unit(struct hpheap *heap, const struct hph_unit *old, struct hph_unit *new)
+{
+	const struct hph_backend_ops *ops = old->owner->ops;
+
+	if (!ops->move || old->owner != new->owner || old->node != new->node)
+		return false;
+	if (!ops->move(old->owner, hph_unit_addr(old->number), hph_unit_addr(new->number)))
+		return true;
+	mend(heap, new);
+	return false;
+}
+
+/*
  * What the first whole units of a span have goes to those of another, of at least as many: to
  * move pages takes a hundredth of the time that it takes to copy them.
  *
@@ -75,16 +106,14 @@ size_t hph_lazy_move(struct hpheap *heap, uintptr_t from, size_t bytes, uintptr_
 	for (i = 0; i < units; i++) {
 		old = get(heap, hph_unit_of(from) + i);
 		new = get(heap, hph_unit_of(to) + i);
-		if (!old->owner->ops->move || old->owner != new->owner || old->node != new->node ||
-		    old->owner->ops->move(old->owner, hph_unit_addr(old->number),
-					  hph_unit_addr(new->number)))
+		if (!move_unit(heap, old, new)) {
+			new_lazy += make_lazy(new);	/* It may be empty now. */
 			break;
+		}
 		old_lazy += make_lazy(old);
 		new_lazy += make_lazy(new);
 	}
-	if (i) {
-		add_lazy(heap, get(heap, hph_unit_of(from)), old_lazy);
-		add_lazy(heap, get(heap, hph_unit_of(to)), new_lazy);
-	}
+	add_lazy(heap, get(heap, hph_unit_of(from)), old_lazy);
+	add_lazy(heap, get(heap, hph_unit_of(to)), new_lazy);
 	return i << HPH_HUGE_SHIFT;
 }

@@ -217,7 +217,7 @@ static void *move(struct hpheap *heap, void *object, size_t has, size_t bytes)
 	if (!other)
 		other = hpheap_malloc_in(heap, bytes);
 	if (!other)
-		return NULL;
+		return bytes <= has ? object : NULL;	/* To make one shorter does not fail. */
 	if (is_movable(kept) && !hph_memcheck)
 		moved = hph_lazy_move(heap, (uintptr_t)object, kept, (uintptr_t)other);
 	hph_memcheck_look_away();	/* What is copied may be more than was asked for. */
@@ -238,6 +238,8 @@ static bool may_stay(size_t has, size_t bytes)
 
 void *hpheap_realloc_in(struct hpheap *heap, void *object, size_t bytes)
 {
+	const int before = errno;
+	void *other;
 	size_t has;
 
 	if (!object)
@@ -249,7 +251,10 @@ void *hpheap_realloc_in(struct hpheap *heap, void *object, size_t bytes)
 	has = size_of(heap, "realloc", (uintptr_t)object);
 	if (may_stay(has, bytes))
 		return object;
-	return move(heap, object, has, bytes);
+	other = move(heap, object, has, bytes);
+	if (other)
+		errno = before;
+	return other;
 }
 
 /* Where objects are guarded, all of the default heap come this way, and not the fastest. */

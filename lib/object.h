@@ -119,16 +119,19 @@ HPH_INLINE bool hph_object_free(struct hph_cache *cache, uintptr_t addr)
 {
 	const uintptr_t number = hph_unit_of(addr);
 	const struct hph_unit *unit;
+	const struct hph_rack *rack;
 	unsigned int entry;
-	uint64_t inverse;
+	uintptr_t offset;
 
 	if (__builtin_expect(number / HPH_LEAF_UNITS != cache->leaf_number, 0))
 		return false;
 	unit = (const struct hph_unit *)(cache->leaf_units + number * sizeof(*unit));
 	__asm__("" : "+r"(unit));	/* Two of its fields are needed: one way is enough. */
 	entry = hph_slab_page(unit, addr);
-	inverse = hph_cache_rack_at(cache, entry & ~HPH_SLAB_BACK)->inverse;
-	if (__builtin_expect(hph_slab_offset(entry, addr) * inverse >= inverse, 0) ||
+	rack = hph_cache_rack_at(cache, entry & ~HPH_SLAB_BACK);
+	offset = hph_slab_offset(entry, addr);
+	if (__builtin_expect(offset * rack->inverse >= rack->inverse, 0) ||
+	    __builtin_expect(offset >= rack->bytes, 0) ||
 	    __builtin_expect(!hph_cache_enter_for(cache, unit), 0))
 		return false;
 	if (cache->last_entry && __builtin_expect(!hph_object_push_last(cache), 0)) {

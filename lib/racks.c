@@ -13,6 +13,7 @@ void hph_racks_init(struct hph_cache *cache)
 
 	for (i = 0; i < HPH_CLASSES; i++) {
 		hph_cache_rack(cache, i)->inverse = hph_classes[i].inverse;
+		hph_cache_rack(cache, i)->bytes = hph_classes[i].bytes;
 		hph_cache_rack(cache, i)->slots = slots;
 		slots += hph_classes[i].most;
 	}

@@ -203,6 +203,24 @@ void hph_bin_lose(const struct hpheap *heap, struct hph_bin *bin)
 	}
 }
 
+/* Those of a unit that is about to be lost count no more, nor do their objects. */
+void hph_slabs_lose(const struct hpheap *heap, const struct hph_unit *unit)
+{
+	const struct hph_slab *slab;
+	struct hph_bin *bin;
+	unsigned int page;
+
+	for (page = 0; unit->slabs && page < HPH_UNIT_PAGES; page++) {
+		if (!(hph_unit_live(unit, page) & HPH_LIVE_SLAB) ||
+		    hph_unit_live(unit, page) & HPH_LIVE_SIZE)
+			continue;
+		slab = *slab_at(unit, page);
+		bin = &heap->zones[hph_unit_zone(unit)].bins[slab->class];
+		bin->slabs--;
+		bin->taken -= hph_classes[slab->class].objects - slab->nr_free;
+	}
+}
+
 /* The slab's span is free. Under the zone's lock. */
 static void free_span(struct hpheap *heap, struct hph_zone *zone, const struct hph_slab *slab)
 {

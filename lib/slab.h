@@ -43,6 +43,7 @@ void hph_bin_put(struct hpheap *heap, struct hph_bin *bin, const uintptr_t *slot
 		 unsigned int count, struct hph_slab **emptied);
 void hph_bin_settle(struct hpheap *heap, struct hph_bin *bin, struct hph_slab **emptied);
 void hph_bin_lose(const struct hpheap *heap, struct hph_bin *bin);
+void hph_slabs_lose(const struct hpheap *heap, const struct hph_unit *unit);
 struct hph_bin *hph_slab_make(struct hpheap *heap, unsigned int class);
 void hph_slabs_free(struct hpheap *heap, struct hph_zone *zone, struct hph_bin *bin,
 		    struct hph_slab *emptied);

@@ -188,6 +188,72 @@ TEST_F(lazy, realloc_moves_memory)
 	EXPECT_EQ(20 * UNIT, resident_bytes(object, 20 * UNIT));
 }
 
+/* Parts of a buffer may be mappings of their own, by what a program says of them. */
+TEST_F(lazy, realloc_of_what_the_kernel_does_not_move_copies)
+{
+	char *object = hpheap_malloc_in(self->heap, LARGE);
+
+	ASSERT_NE(NULL, object);
+	fill(object, 0, LARGE);
+	ASSERT_EQ(0, madvise(object + 7 * UNIT + base_page(), base_page(), MADV_DONTDUMP));
+	object = hpheap_realloc_in(self->heap, object, 2 * LARGE);
+	ASSERT_NE(NULL, object);
+	EXPECT_EQ(true, is_filled(object, LARGE));
+	memset(object, 3, 2 * LARGE);
+	EXPECT_EQ(NULL, take_walk(self->heap, &walk));
+	hpheap_free_in(self->heap, object);
+	EXPECT_EQ(0, stats_of(self->heap).lazy_bytes);
+}
+
+/* The system has one page of zeroes for all who only read. */
+TEST_F(lazy, what_was_only_read_is_no_memory)
+{
+	char *object = hpheap_calloc_in(self->heap, 1, LARGE);
+	long before;
+
+	ASSERT_NE(NULL, object);
+	EXPECT_EQ(true, is_zero(object, LARGE));
+	hpheap_free_in(self->heap, object);
+	object = hpheap_span_alloc(self->heap, LARGE, 0, 0);
+	ASSERT_NE(NULL, object);
+	before = page_faults();
+	memset(object, 1, LARGE);
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+	EXPECT_GE(before + 8, page_faults());
+#else
+	(void)before;
+#endif
+	hpheap_span_free(self->heap, object);
+}
+
+TEST_F(lazy, realloc_to_less_does_not_fail)
+{
+	char *object;
+
+	ASSERT_EQ(0, hpheap_set_limit(self->heap, LARGE));
+	object = hpheap_malloc_in(self->heap, LARGE);
+	ASSERT_NE(NULL, object);
+	errno = 4711;
+	EXPECT_EQ(object, hpheap_realloc_in(self->heap, object, LARGE / 4));
+	EXPECT_EQ(4711, errno);
+	hpheap_free_in(self->heap, object);
+}
+
+/* For want of room it gets as much as it was asked for, and says nothing of that. */
+TEST_F(lazy, realloc_that_works_leaves_errno_alone)
+{
+	char *object;
+
+	ASSERT_EQ(0, hpheap_set_limit(self->heap, LARGE + LARGE / 2));
+	object = hpheap_malloc_in(self->heap, LARGE / 2);
+	ASSERT_NE(NULL, object);
+	errno = 4711;
+	object = hpheap_realloc_in(self->heap, object, LARGE);
+	EXPECT_NE(NULL, object);
+	EXPECT_EQ(4711, errno);
+	hpheap_free_in(self->heap, object);
+}
+
 /* Into memory that the heap had free, and whole: it is replaced. */
 TEST_F(lazy, realloc_moves_memory_over_memory)
 {

@@ -176,6 +176,7 @@ CASES = [
     Case("semantics_are_those_of_glibc", [], own("semantics")),
     Case("first_and_last_moments", [], own("edges")),
     Case("cxx_containers_in_threads", [], own("containers")),
+    Case("a_heap_before_the_first_request", [], same(["env HPHEAP_GUARD=10 {out}/programs/first"])),
     Case("valgrind_finds_faults", ["valgrind"], found_by_valgrind),
     Case("python_objects", [PYTHON], same([PYTHON + " {here}/objects.py"])),
     Case("python_forks", [PYTHON], same([PYTHON + " {here}/forks.py"])),

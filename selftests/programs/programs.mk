@@ -2,7 +2,7 @@
 # Programs that others wrote, and a few of our own, with libhpheap-malloc in place of malloc().
 
 programs-dir   := selftests/programs
-programs-own   := $(addprefix $(O)/programs/,containers edges semantics plugin.so faults faults-hpheap)
+programs-own   := $(addprefix $(O)/programs/,containers edges first semantics plugin.so faults faults-hpheap)
 # What calls malloc() must not be compiled as if its results were known.
 programs-flags := -Wall -Wextra -Werror -fno-builtin -pthread
 
