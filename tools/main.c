@@ -249,6 +249,16 @@ static bool take_option(int letter, struct options *options)
 	}
 }
 
+/* As it is written in full. */
+static const char *option_name(int letter)
+{
+	const struct option *option = long_options;
+
+	while (option->name && option->val != letter)
+		option++;
+	return option->name ? option->name : "?";
+}
+
 static bool takes(const struct command *command, int letter)
 {
 	return letter == 'r' ? !ends_at_argument(command) :
@@ -270,7 +280,7 @@ static int run_command(const struct command *command, int argc, char **argv)
 		if (letter == '?')
 			return usage_error(command);
 		if (!takes(command, letter)) {
-			complain("%s takes no option '%s'", command->name, argv[optind - 1]);
+			complain("%s takes no option '--%s'", command->name, option_name(letter));
 			return usage_error(command);
 		}
 		if (!take_option(letter, &options))

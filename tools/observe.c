@@ -144,7 +144,7 @@ static void be_watcher(pid_t pid)
 	null = open("/dev/null", O_RDWR | O_CLOEXEC);
 	dup2(null, STDIN_FILENO);
 	dup2(null, STDOUT_FILENO);
-	close_range(STDERR_FILENO + 1, ~0U, 0);
+	closefrom(STDERR_FILENO + 1);	/* also where close_range() is refused */
 	watch(pid);
 }
 

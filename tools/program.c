@@ -21,7 +21,7 @@
 
 #include "ctl.h"
 
-#define MOST_SCRIPTS	4	/* one the interpreter of the other */
+#define MOST_SCRIPTS	5	/* one the interpreter of the other: exec_binprm() in Linux */
 #define SCRIPT_LINE	256	/* of the first line the kernel takes so many bytes */
 
 /* 0, or why it cannot be started. */

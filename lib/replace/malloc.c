@@ -199,10 +199,8 @@ REPLACES int malloc_info(int options, FILE *file)
 {
 	struct hpheap_stats stats;
 
-	if (options) {
-		errno = EINVAL;
-		return -1;
-	}
+	if (options)
+		return EINVAL;	/* as glibc does, whatever its manual says */
 	read_stats(&stats);
 	fprintf(file, "<malloc version=\"hpheap-1\">\n"
 		"<total type=\"committed\" size=\"%" PRIu64 "\"/>\n"

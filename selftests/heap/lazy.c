@@ -405,6 +405,7 @@ TEST_F(lazy, threads_meet)
 	unsigned int i;
 	void *wrong;
 
+	use_all_cpus();
 	for (i = 0; i < 4; i++)
 		ASSERT_EQ(0, pthread_create(&threads[i], NULL, churn, self->heap));
 	for (i = 0; i < 4; i++) {

@@ -219,12 +219,13 @@ TEST_F(malloc, errno_is_left_alone_by_what_works)
 	unsigned int mode, i;
 
 	for (mode = 0; mode < 2; mode++) {
-		struct hpheap *heap;
+		const struct hpheap_options options = {
+			.size = sizeof(options), .backend = HPHEAP_BACKEND_THP,
+			.flags = mode ? HPHEAP_EFENCE : 0,
+		};
+		struct hpheap *heap = hpheap_create(&options);
 		void *object;
 
-		setenv("HPHEAP_EFENCE", mode ? "1" : "0", 1);
-		heap = heap_on(HPHEAP_BACKEND_THP);
-		unsetenv("HPHEAP_EFENCE");
 		ASSERT_NE(NULL, heap);
 		for (i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
 			errno = 4711;

@@ -4,6 +4,7 @@
  * answers, which are to be those of glibc.
  */
 #define _GNU_SOURCE
+#include <dlfcn.h>
 #include <errno.h>
 #include <malloc.h>
 #include <stdint.h>
@@ -132,11 +133,65 @@ static void contents(void)
 	printf("wrong contents: %zu\n", bad);
 }
 
+/* C23's, which the C library of today has not got. */
+static void sizes_told(void)
+{
+	void (*free_sized)(void *, size_t) = dlsym(RTLD_DEFAULT, "free_sized");
+	void (*free_aligned_sized)(void *, size_t, size_t) = dlsym(RTLD_DEFAULT,
+								   "free_aligned_sized");
+	void *object = malloc(77), *aligned = aligned_alloc(256, 512);
+
+	if (free_sized)
+		free_sized(object, 77);
+	else
+		free(object);
+	if (free_aligned_sized)
+		free_aligned_sized(aligned, 256, 512);
+	else
+		free(aligned);
+	puts("freed with their sizes");
+}
+
+/* What there is to know of memory: numbers differ, what holds of them does not. */
+static void numbers(void)
+{
+	char *objects[100], text[256];
+	struct mallinfo2 before = mallinfo2(), now;
+	struct mallinfo small;
+	FILE *file;
+	int i;
+
+	for (i = 0; i < 100; i++)
+		objects[i] = malloc(5000);
+	now = mallinfo2();
+	printf("in use: %d, of what there is: %d, no more free than that: %d\n",
+	       now.uordblks + now.hblkhd >= before.uordblks + before.hblkhd + 100 * 5000,
+	       now.uordblks <= now.arena + now.hblkhd, now.fordblks <= now.arena + now.hblkhd);
+#pragma GCC diagnostic ignored "-Wdeprecated-declarations"
+	small = mallinfo();
+	printf("not negative: %d\n", small.uordblks >= 0 && small.fordblks >= 0);
+	for (i = 0; i < 100; i++)
+		free(objects[i]);
+	printf("less again: %d\n", mallinfo2().uordblks < now.uordblks);
+	i = malloc_trim(0);
+	printf("trimmed: %d\n", i == 0 || i == 1);
+	printf("told: %d, of no kind: %d\n", mallopt(M_MMAP_THRESHOLD, 1 << 20), malloc_info(1, stdout));
+	file = tmpfile();
+	if (!file || malloc_info(0, file) || fseek(file, 0, SEEK_SET) ||
+	    !fgets(text, sizeof(text), file))
+		text[0] = 0;
+	printf("as XML: %d\n", !strncmp(text, "<malloc version", 15));
+	if (file)
+		fclose(file);
+}
+
 int main(void)
 {
 	sizes();
 	alignments();
 	manners();
 	contents();
+	sizes_told();
+	numbers();
 	return 0;
 }
