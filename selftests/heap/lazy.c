@@ -8,7 +8,7 @@
 
 #include <pthread.h>
 
-#define LARGE	(64 * UNIT)
+#define LARGE	(32 * UNIT)
 
 static struct walk walk;
 
@@ -177,15 +177,15 @@ TEST_F(lazy, realloc_moves_memory)
 	/* An eighth more than was asked for is there already. */
 	EXPECT_LE(2 * LARGE + LARGE / 4, hpheap_malloc_usable_size_in(self->heap, other));
 	EXPECT_EQ(other, hpheap_realloc_in(self->heap, other, 2 * LARGE + LARGE / 4));
-	object = hpheap_realloc_in(self->heap, other, 20 * UNIT + PAGE);
+	object = hpheap_realloc_in(self->heap, other, 12 * UNIT + PAGE);
 	ASSERT_NE(NULL, object);
-	EXPECT_EQ(true, is_filled(object, 20 * UNIT + PAGE));
+	EXPECT_EQ(true, is_filled(object, 12 * UNIT + PAGE));
 	EXPECT_EQ(NULL, take_walk(self->heap, &walk));
 	hpheap_free_in(self->heap, object);
 	EXPECT_EQ(0, stats_of(self->heap).lazy_bytes);
 	EXPECT_EQ(0, stats_of(self->heap).used_bytes);
 	/* All that was written was whole, and is kept. */
-	EXPECT_EQ(20 * UNIT, resident_bytes(object, 20 * UNIT));
+	EXPECT_EQ(12 * UNIT, resident_bytes(object, 12 * UNIT));
 }
 
 /* Parts of a buffer may be mappings of their own, by what a program says of them. */
@@ -360,7 +360,7 @@ TEST_F(lazy, a_heap_of_large_objects_stays_small)
 	unsigned int seed = 7, i;
 	size_t bytes;
 
-	for (i = 0; i < 1000; i++) {
+	for (i = 0; i < 300; i++) {
 		char **object = &objects[rand_r(&seed) % 4];
 
 		hpheap_free_in(self->heap, *object);
@@ -370,7 +370,7 @@ TEST_F(lazy, a_heap_of_large_objects_stays_small)
 		memset(*object, 1, bytes / (1 + i % 3));
 	}
 	/* All of them together are 52 units at most. */
-	EXPECT_GE(3 * 52 * UNIT, stats_of(self->heap).peak_committed_bytes);
+	EXPECT_GE(2 * 52 * UNIT, stats_of(self->heap).peak_committed_bytes);
 	EXPECT_GE(12 * 52 * UNIT, stats_of(self->heap).address_bytes);
 	EXPECT_EQ(NULL, take_walk(self->heap, &walk));
 	for (i = 0; i < 4; i++)
@@ -385,7 +385,7 @@ static void *churn(void *arg)
 	char *object;
 	size_t bytes;
 
-	for (i = 0; i < 60; i++) {
+	for (i = 0; i < 20; i++) {
 		bytes = UNIT + (size_t)rand_r(&seed) % (12 * UNIT);
 		object = hpheap_malloc_in(heap, bytes);
 		if (!object)
