@@ -28,8 +28,9 @@ void hph_racks_empty(struct hpheap *heap, struct hph_cache *cache)
 
 	if (!atomic_load_explicit(&heap->has_objects, memory_order_acquire))
 		return;
+	class = hph_entry_class(cache->last_entry);
 	if (cache->last_entry)
-		hph_depot_put(heap, cache->zone, hph_entry_class(cache->last_entry), &cache->last, 1);
+		hph_depot_put(heap, cache->zone, class, &cache->last, 1);
 	cache->last_entry = 0;
 	for (class = 0; class < HPH_CLASSES; class++) {
 		struct hph_rack *rack = hph_cache_rack(cache, class);
