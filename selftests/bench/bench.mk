@@ -46,6 +46,7 @@ $(bench-objects): $(O)/bench/%: $(bench-dir)/%.c $(bench-dir)/objects.c $(bench-
 
 # malloc() as a service sees it.
 $(O)/bench/service: $(wildcard $(bench-dir)/service/*.c) $(bench-dir)/service/service.h $(bench-common) \
+		$(addprefix $(bench-dir)/,records.c records.h) \
 		$(addprefix examples/kv/,latency.c latency.h system.c system.h) $(bench-dir)/bench.mk \
 		$(O)/libhpheap.so $(O)/libhpheap-malloc.so
 	@mkdir -p $(@D)

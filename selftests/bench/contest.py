@@ -65,7 +65,7 @@ class Effort:
     requests: int = 200_000
     accesses: int = 1_000_000
     large: int = 64
-    rest_seconds: int = 10
+    idle_lives: int = 3
     redis_requests: int = 200_000
     turns_of: int = 9
 

@@ -133,16 +133,17 @@ def large(out, names, effort):
             "resident": ratio_row("resident / written of those", resident, 1, [RESIDENT_PEER])}
 
 
-def idle(out, names, effort):
-    """No time is judged: all at once."""
-    contest.progress(f"bench: service, idle for {effort.rest_seconds} s, all at once")
+def idle_at_once(out, names, seed, effort):
+    """{name: (resident, live, huge)} of a life. Most of it they rest, and no time is judged: all at
+    once."""
+    contest.progress(f"bench: service, idle, life {seed} of {effort.idle_lives}, all at once")
     processes = {}
     try:
         for name in names:
             processes[name] = start(out, name, "idle", effort.service_mib)
         for name, process in processes.items():
             expect_ready(name, "idle", process)
-            process.stdin.write(f"{effort.rest_seconds}\n")
+            process.stdin.write(f"{seed}\n")
             process.stdin.flush()
         told = {name: tuple(map(int, process.stdout.readline().split()))
                 for name, process in processes.items()}
@@ -150,12 +151,18 @@ def idle(out, names, effort):
         objects.end(processes.values())
     if len({live for _, live, _ in told.values()}) != 1:
         raise contest.Broken("idle: not the same is left of all")
+    return told
+
+
+def idle(out, names, effort):
+    lives = [idle_at_once(out, names, seed + 1, effort) for seed in range(effort.idle_lives)]
     peers = [name for name in names if name != "hpheap"]
-    return {"idle": ratio_row(f"resident / live of an eighth after {effort.rest_seconds} s",
-                              {name: [r / live] for name, (r, live, _) in told.items()},
-                              IDLE_BOUND, peers),
+    return {"idle": ratio_row("resident / live of 30 %, after 3 s of rest",
+                              {name: [life[name][0] / life[name][1] for life in lives]
+                               for name in names}, IDLE_BOUND, peers),
             "idle huge": objects.row("part of that on huge pages",
-                                     {name: [huge / r] for name, (r, _, huge) in told.items()})}
+                                     {name: [life[name][2] / life[name][0] for life in lives]
+                                      for name in names})}
 
 
 class Redis:

@@ -1,56 +1,52 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A service that had much and has little: what it still holds when it has rested.
+ * A cache that had much and has little: what it still holds when it has rested.
  *
- * Objects of 32 bytes to 16 KiB; seven of eight are freed, at random. A round is so many seconds
- * of rest; it writes the bytes that are resident, those that are live, and those of them that
- * are mapped by huge pages.
+ * Its records are those of breathing.c, of 64 bytes to 4 MiB. It fills up, is shrunk to 30 %, each
+ * record as likely to go as any, and then does nothing for three seconds. A round is such a
+ * life, of the seed that it is told; it writes the bytes that are resident then, those that are
+ * live, and those on huge pages. What comes of a second life depends on the first: a
+ * process is for one.
  */
 #include "service.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
 
 #include "contestant.h"
+#include "records.h"
 #include "system.h"
 
-#define LEAST	32u
-#define MOST	((size_t)16 << 10)
+#define LEAST		((size_t)64)
+#define MOST		((size_t)4 << 20)
+#define LOW_PERCENT	30
+#define REST_SECONDS	3
 
-static uint64_t random_state = 1, live, own;
+static size_t peak;
 
 static void prepare(size_t mib, bool by_hand)
 {
-	const size_t most = (mib << 20) / LEAST / 16;
-	char **objects = (char **)service_huge(most * sizeof(*objects));
-	size_t *sizes = (size_t *)service_huge(most * sizeof(*sizes)), count, i, used = 0;
-
 	(void)by_hand;
-	own = system_resident();
-	for (count = 0; count < most && used < mib << 20; count++) {
-		sizes[count] = service_size(&random_state, LEAST, MOST);
-		objects[count] = memset(service_malloc(sizes[count]), 1, sizes[count]);
-		used += sizes[count];
-	}
-	for (i = 0; i < count; i++) {
-		if (service_random(&random_state) % 8)
-			free(objects[i]);
-		else
-			live += sizes[i];
-	}
+	peak = mib << 20;
+	system_warm(peak / 2 * 3);
 }
 
-static void run(uint64_t count)
+static void run(uint64_t seed)
 {
-	struct heap_pages pages;
+	const struct allocator allocator = { .alloc = malloc_take, .free = malloc_give };
+	struct footprint footprint;
+	struct records records;
 
-	sleep((unsigned int)count);
-	if (system_heap_pages(&pages))
-		die("smaps");
-	printf("%" PRIu64 " %" PRIu64 " %" PRIu64 "\n", system_resident() - own, live, pages.huge);
+	records_open(&records, &allocator, seed, LEAST, MOST, peak);
+	while (records.live < peak)
+		records_add(&records);
+	while (records.live > peak / 100 * LOW_PERCENT)
+		records_remove(&records, records_below(&records, (uint32_t)records.count));
+	footprint = records_rest(&records, REST_SECONDS, NULL);
+	printf("%" PRIu64 " %" PRIu64 " %" PRIu64 "\n", footprint.resident, footprint.live,
+	       footprint.huge);
+	records_close(&records);
 }
 
 const struct measure idle_measure = { "idle", prepare, run };
