@@ -138,7 +138,8 @@ struct hpheap_stats {
 	int32_t placement_errno; /* why a placement was refused last, 0 = it was not */
 	uint32_t padding;
 	uint64_t cached_bytes;	/* of free_bytes: in caches of threads, and between them */
-	uint64_t away_bytes;	/* of committed_bytes: given back out of huge units with spans */
+	uint64_t away_bytes;	/* of committed_bytes: given back out of huge units with spans, */
+				/* and out of slabs, which then have fewer used_bytes */
 	uint64_t fenced_bytes;	/* of committed_bytes: freed, and never used again (efence) */
 	uint64_t purgeable_bytes; /* not committed; there until the system needs it (device) */
 	uint64_t scavenged_bytes; /* given back or made purgeable by the scavenger, ever */
@@ -247,8 +248,9 @@ HPHEAP_API int hpheap_reserve(struct hpheap *heap, size_t bytes, int node);
  *
  * Whole free huge units first, highest addresses first; if these are not enough
  * and the memory is anonymous, the free base pages of sparse huge units (the policy's
- * sparse_percent), or of all if @bytes is SIZE_MAX: these are huge pages no more until
- * they fill or empty. What threads hold in their caches is freed for that.
+ * sparse_percent), or of all if @bytes is SIZE_MAX, and the pages of slabs on which no object
+ * lies: these are huge pages no more until they fill or empty. What threads hold in their caches
+ * is freed for that.
  *
  * Returns the bytes returned.
  */

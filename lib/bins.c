@@ -104,7 +104,7 @@ void hph_pages_file(struct hph_pages *pages, struct hph_unit *unit)
 	pages->used_units += hph_unit_state(unit) != HPH_UNIT_USED;
 	hph_unit_set_tag(unit, hph_tag(pages->zone, HPH_UNIT_USED) |
 			       (is_shunned(pages, unit) ? HPH_TAG_SHUNNED : 0));
-	unit->changed = pages->window;
+	hph_pages_touch(pages, unit);
 	unit->longest = (uint16_t)hph_map_longest(taken);
 	unit->front = (uint16_t)front;
 	unit->tail = (uint16_t)tail;

@@ -114,9 +114,9 @@ void hph_cache_empty(struct hpheap *heap, struct hph_cache *cache)
 }
 
 /* The same with its objects, taking the locks. */
-void hph_cache_empty_locked(struct hpheap *heap, struct hph_cache *cache)
+void hph_cache_empty_locked(struct hpheap *heap, struct hph_cache *cache, bool idle)
 {
-	hph_racks_empty(heap, cache);
+	hph_racks_empty(heap, cache, idle);
 	pthread_mutex_lock(&cache->zone->lock);
 	hph_cache_empty(heap, cache);
 	pthread_mutex_unlock(&cache->zone->lock);
@@ -129,7 +129,7 @@ void hph_cache_move_here(struct hpheap *heap, struct hph_cache *cache)
 
 	if (zone == cache->zone)
 		return;
-	hph_cache_empty_locked(heap, cache);
+	hph_cache_empty_locked(heap, cache, false);
 	hph_cache_serve(cache, zone);
 }
 
@@ -373,7 +373,7 @@ bool hph_cache_flush(struct hpheap *heap)
 
 	if (!cache || !hph_cache_enter(cache))
 		return false;
-	hph_racks_empty(heap, cache);
+	hph_racks_empty(heap, cache, true);
 	hph_bins_settle(heap, cache->zone);
 	pthread_mutex_lock(&cache->zone->lock);
 	any = hph_cache_recent(cache) || cache->granted || cache->nr_large ||

@@ -144,21 +144,22 @@ bool hph_cache_flush(struct hpheap *heap);
 
 /* cache.c: any that is closed, or the caller's */
 void hph_cache_empty(struct hpheap *heap, struct hph_cache *cache);
-void hph_cache_empty_locked(struct hpheap *heap, struct hph_cache *cache);
+void hph_cache_empty_locked(struct hpheap *heap, struct hph_cache *cache, bool idle);
 
 void hph_cache_move_here(struct hpheap *heap, struct hph_cache *cache);
 
 /* racks.c: the part of a cache, and of a zone, that is objects */
 void hph_racks_init(struct hph_cache *cache);
-void hph_racks_empty(struct hpheap *heap, struct hph_cache *cache);
+void hph_racks_empty(struct hpheap *heap, struct hph_cache *cache, bool idle);
 void hph_racks_after_fork(struct hpheap *heap, struct hph_cache *cache);
 void hph_bins_after_fork(struct hpheap *heap);
 void hph_bins_lose(struct hpheap *heap);
 void hph_objects_count(const struct hpheap *heap, uint64_t *slab_bytes, uint64_t *object_bytes);
 void hph_bins_settle(struct hpheap *heap, struct hph_zone *zone);
 void hph_bins_settle_idle(struct hpheap *heap, struct hph_zone *zone);
-void hph_bins_lock(struct hpheap *heap);
-void hph_bins_unlock(struct hpheap *heap);
+void hph_bins_lock(struct hph_zone *zone);
+void hph_bins_unlock(struct hph_zone *zone);
+size_t hph_bins_slack(const struct hpheap *heap, const struct hph_zone *zone);
 
 /* caches.c */
 void hph_caches_prepare(void);

@@ -197,7 +197,7 @@ void hph_caches_drain(struct hpheap *heap)
 	pthread_mutex_lock(&heap->grow);
 	hph_caches_close(heap);
 	for (cache = heap->caches; cache; cache = cache->next)
-		hph_cache_empty_locked(heap, cache);
+		hph_cache_empty_locked(heap, cache, true);
 	for (i = 0; i < heap->nr_zones; i++)
 		hph_bins_settle(heap, &heap->zones[i]);
 	hph_caches_open(heap);
@@ -233,14 +233,15 @@ void hph_caches_drain_idle(struct hpheap *heap)
 
 	pthread_mutex_lock(&heap->grow);
 	hph_caches_close(heap);
+	/* Before what the caches had comes there. */
+	for (i = 0; i < heap->nr_zones; i++)
+		hph_bins_settle_idle(heap, &heap->zones[i]);
 	for (cache = heap->caches; cache; cache = cache->next) {
 		look = look_of(cache);
 		if (look && look == cache->look)
-			hph_cache_empty_locked(heap, cache);
+			hph_cache_empty_locked(heap, cache, true);
 		cache->look = look;
 	}
-	for (i = 0; i < heap->nr_zones; i++)
-		hph_bins_settle_idle(heap, &heap->zones[i]);
 	hph_caches_open(heap);
 	pthread_mutex_unlock(&heap->grow);
 }
@@ -253,8 +254,9 @@ static void leave(struct hpheap *heap, void *thread)
 	for (cache = heap->caches; cache; cache = cache->next) {
 		if (cache->owner != thread)
 			continue;
-		hph_cache_empty_locked(heap, cache);
-		hph_cache_empty_locked(heap, cache->zone->depot);	/* It may be from there. */
+		hph_cache_empty_locked(heap, cache, false);
+		/* It may be from there. */
+		hph_cache_empty_locked(heap, cache->zone->depot, false);
 		cache->owner = NULL;
 	}
 	pthread_mutex_unlock(&heap->grow);

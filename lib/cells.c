@@ -58,11 +58,14 @@ void hph_cells_add_empty(struct hph_cells *cells, uintptr_t first, size_t units)
 	add(cells, first, units, &empty);
 }
 
-/* Pages of spans: those before the first head belong to one that began in a unit before. */
+/*
+ * Pages of spans that have their memory: those before the first head belong to one that began in
+ * a unit before.
+ */
 static void count_pages(struct hph_cells *cells, const struct hph_unit *unit,
 			struct hph_cell *cell)
 {
-	unsigned int page = hph_map_next(unit->used, 0, true), end, head;
+	unsigned int page = hph_map_next(unit->used, 0, true), end, head, there;
 	bool live = cells->goes_on;
 
 	cells->goes_on = false;
@@ -73,21 +76,18 @@ static void count_pages(struct hph_cells *cells, const struct hph_unit *unit,
 		head = hph_map_next(unit->head, page + 1, true);
 		if (head < end)
 			end = head;
+		there = end - page - hph_map_count_both(unit->used, unit->away, page, end - page);
 		if (live)
-			cell->live = (uint16_t)(cell->live + end - page);
+			cell->live = (uint16_t)(cell->live + there);
 		else
-			cell->kept = (uint16_t)(cell->kept + end - page);
+			cell->kept = (uint16_t)(cell->kept + there);
 		cells->goes_on = live && end == HPH_UNIT_PAGES;
 	}
 }
 
 static unsigned int count_away(const struct hph_unit *unit)
 {
-	unsigned int word, count = 0;
-
-	for (word = 0; word < HPH_UNIT_WORDS; word++)
-		count += (unsigned int)__builtin_popcountll(unit->away[word] & ~unit->used[word]);
-	return count;
+	return hph_map_count_both(unit->away, unit->away, 0, HPH_UNIT_PAGES);
 }
 
 static enum hph_cell_kind kind_of(const struct hph_unit *unit)

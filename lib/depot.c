@@ -55,8 +55,8 @@ void hph_depot_put(struct hpheap *heap, struct hph_zone *zone, unsigned int clas
 		memcpy(bin->depot + bin->ready, slots, count * sizeof(slots[0]));
 		bin->ready += count;
 	} else {
-		hph_bin_put(heap, bin, slots, count, &emptied);
+		hph_bin_put(heap, bin, slots, count, true, &emptied);
 	}
 	pthread_mutex_unlock(bin->lock);
-	hph_slabs_free(heap, zone, bin, emptied);
+	hph_slabs_free(zone, bin, emptied);
 }

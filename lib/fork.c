@@ -137,7 +137,7 @@ static void end_thinning(struct hpheap *heap, struct hph_unit *unit)
 	static const hph_pagemap none;
 
 	if (unit->thinning)
-		hph_pages_thicken(pages_of(heap, unit), unit, none);
+		hph_pages_thicken(pages_of(heap, unit), unit, none, none);
 }
 
 /* Out of the indexes with all that has no span, whosever it was. */

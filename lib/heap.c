@@ -45,16 +45,22 @@ static void unlock_registry(void)
 
 void hph_heap_stop(struct hpheap *heap)
 {
+	unsigned int i;
+
 	pthread_mutex_lock(&heap->grow);
 	hph_caches_close(heap);
-	hph_bins_lock(heap);
+	for (i = 0; i < heap->nr_zones; i++)
+		hph_bins_lock(&heap->zones[i]);
 	hph_zones_lock(heap);
 }
 
 void hph_heap_resume(struct hpheap *heap)
 {
+	unsigned int i;
+
 	hph_zones_unlock(heap);
-	hph_bins_unlock(heap);
+	for (i = 0; i < heap->nr_zones; i++)
+		hph_bins_unlock(&heap->zones[i]);
 	hph_caches_open(heap);
 	pthread_mutex_unlock(&heap->grow);
 }

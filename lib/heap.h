@@ -37,6 +37,7 @@ struct hph_zone {
 	unsigned int ahead_looks;	/* of the scavenger's: it looks so often for growth, */
 	size_t purgeable_due;	/* and has to release so many */
 	bool loose;		/* sparse units go until little is free beside spans */
+	struct hph_unit *comb;	/* the scavenger's: which of those with slabs is next */
 };
 
 /*
@@ -67,6 +68,7 @@ struct hpheap {
 	_Atomic size_t scavenged_pages;	/* ever, by the scavenger */
 	_Atomic size_t busy_units;	/* changed under the lock of some zone */
 	_Atomic bool has_objects;	/* the zones have bins */
+	struct hph_unit *_Atomic slabbed;	/* list of the units that ever had slabs */
 	uintptr_t secret;		/* of this heap: see object.c */
 
 	pthread_mutex_t grow;		/* meta, arena, caches, attaching to backends */

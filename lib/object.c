@@ -71,7 +71,10 @@ static bool make_bins(struct hpheap *heap)
 		if (!bins)
 			return false;
 		for (class = 0; class < HPH_CLASSES; class++)
-			bins[class].lock = &heap->zones[i].bin_locks[class % HPH_BIN_LOCKS];
+			bins[class] = (struct hph_bin){
+				.lock = &heap->zones[i].bin_locks[class % HPH_BIN_LOCKS],
+				.pages = &heap->zones[i].pages,
+			};
 		heap->zones[i].bins = bins;
 	}
 	return true;

@@ -21,8 +21,8 @@
  * P4 live[] of a head is 0 if no program has the span, else hph_live_code() of it;
  *    what is behind the head of a large one within its unit are its pages, live or
  *    not; live[] of anything else is 0.
- * P5 No page is in use and away. A USED unit is in the list of thin ones if and
- *    only if it has pages away.
+ * P5 A page that is in use and away is a slab's, and counts as away. A USED unit is in the list
+ *    of thin ones if and only if it has pages away.
  * P6 A lazy unit is USED, all of it by one span, of which the first unit is lazy, too.
  */
 #include "pagealloc.h"
@@ -341,6 +341,8 @@ static bool settle(struct hph_pages *pages, struct hph_unit *unit)
 static bool free_in_unit(struct hph_pages *pages, struct hph_unit *unit, unsigned int page,
 			 unsigned int nr)
 {
+	const unsigned int hollow = hph_map_count_both(unit->away, unit->used, page, nr);
+
 	if (hph_unit_state(unit) == HPH_UNIT_LOST) {
 		unuse(unit, page, nr);
 		if (!unit->nr_used && unit->gone)
@@ -351,7 +353,8 @@ static bool free_in_unit(struct hph_pages *pages, struct hph_unit *unit, unsigne
 	}
 	hph_pages_unfile(pages, unit);
 	unuse(unit, page, nr);
-	pages->used_pages -= nr;
+	pages->used_pages -= nr - hollow;
+	pages->hollow_pages -= hollow;
 	return settle(pages, unit);
 }
 
@@ -383,9 +386,8 @@ void hph_pages_free(struct hph_pages *pages, const struct hph_found *found)
 }
 
 /*
- * Units that have all their memory and no span join the free ones beside them.
- * These are huge units, as many as before and one for each that has come: there are
- * no pages left over between neighbours, because a run is made of whole units.
+ * Units that have all their memory and no span join the free ones beside them: as many huge units
+ * as came. No pages are left over between neighbours, because a run is made of whole units.
  */
 void hph_pages_join(struct hph_pages *pages, uintptr_t first, size_t units)
 {
@@ -469,7 +471,7 @@ void hph_pages_turn(struct hph_pages *pages)
 		pages->window++;
 }
 
-/* Units that were free all the time, for a whole window and what there is of the next. */
+/* Units that were free all the time, for a window and what there is of the next. */
 size_t hph_pages_idle(const struct hph_pages *pages)
 {
 	return pages->free_low < pages->free_before ? pages->free_low : pages->free_before;

@@ -28,11 +28,12 @@ struct hph_pages {
 	hph_pagemap lengths;	/* that have a unit */
 	size_t used_pages;	/* of spans whose memory is there */
 	size_t away_pages;
+	size_t hollow_pages;	/* of them: in slabs */
 	size_t thin_used;	/* used_pages when a unit was thinned last */
 	size_t fenced_pages;
 	size_t used_units;
 	size_t free_units;
-	uint16_t window;	/* of the scavenger's, by number */
+	_Atomic uint16_t window; /* of the scavenger's, by number */
 	size_t free_low;	/* the fewest there were in this window of the scavenger's, */
 	size_t free_before;	/* and in the one before it, less what it took since */
 	size_t memory_units;	/* free ones, used ones and broken ones */
@@ -55,6 +56,7 @@ struct hph_sparse {
 	unsigned int group;	/* heap pages in a base page, at least 1 */
 	unsigned int idle;	/* unchanged since so many windows began; */
 	unsigned int rested;	/* and not thinned in so many */
+	bool all;		/* also those that were combed before in vain: see sparse.c */
 };
 
 /* A span in a thread's cache. */
@@ -94,6 +96,20 @@ static inline uintptr_t hph_found_addr(const struct hph_found *found)
 	return hph_unit_addr(found->unit->number) + hph_page_addr(found->page);
 }
 
+static inline uint16_t hph_pages_window(const struct hph_pages *pages)
+{
+	return atomic_load_explicit(&pages->window, memory_order_relaxed);
+}
+
+/* A span or an object of the unit came or went. */
+static inline void hph_pages_touch(const struct hph_pages *pages, struct hph_unit *unit)
+{
+	const uint16_t window = hph_pages_window(pages);
+
+	if (atomic_load_explicit(&unit->changed, memory_order_relaxed) != window)
+		atomic_store_explicit(&unit->changed, window, memory_order_relaxed);
+}
+
 void hph_pages_init(struct hph_pages *pages, const struct hph_unitmap *map, unsigned int zone);
 uintptr_t hph_pages_alloc(struct hph_pages *pages, const struct hph_want *want, bool *zero);
 uintptr_t hph_pages_carve(struct hph_pages *pages, uintptr_t first, const struct hph_want *want,
@@ -126,9 +142,16 @@ void hph_pages_unuse_unit(struct hph_pages *pages, struct hph_unit *unit);
 /* thin.c */
 struct hph_unit *hph_pages_sparsest(const struct hph_pages *pages,
 				    const struct hph_sparse *sparse);
+bool hph_pages_at_rest(const struct hph_pages *pages, const struct hph_unit *unit,
+		       const struct hph_sparse *sparse);
+bool hph_pages_unchanged(const struct hph_pages *pages, const struct hph_unit *unit,
+			 uint16_t window);
+bool hph_pages_is_sparse(const struct hph_unit *unit, const struct hph_sparse *sparse,
+			 const hph_pagemap bare);
 unsigned int hph_pages_thin(struct hph_pages *pages, struct hph_unit *unit, unsigned int group,
-			    hph_pagemap away);
-void hph_pages_thicken(struct hph_pages *pages, struct hph_unit *unit, const hph_pagemap back);
+			    const hph_pagemap bare, hph_pagemap away);
+void hph_pages_thicken(struct hph_pages *pages, struct hph_unit *unit, const hph_pagemap back,
+		       const hph_pagemap zero);
 struct hph_unit *hph_pages_thin_back(struct hph_pages *pages, bool early);
 struct hph_unit *hph_pages_thin_fit(struct hph_pages *pages, const struct hph_want *want);
 void hph_pages_break(struct hph_pages *pages, struct hph_unit *unit);

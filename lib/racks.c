@@ -21,22 +21,40 @@ void hph_racks_init(struct hph_cache *cache)
 		hph_os_die("a cache has no room for the objects of all classes");
 }
 
-/* All racks of a cache that may be changed. Not under the lock of a zone or bin. */
-void hph_racks_empty(struct hpheap *heap, struct hph_cache *cache)
+/* Objects that were idle: no depot needs them. */
+static void put_home(struct hpheap *heap, struct hph_zone *zone, unsigned int class,
+		     const uintptr_t *slots, unsigned int count)
 {
+	struct hph_bin *bin = &zone->bins[class];
+	struct hph_slab *emptied = NULL;
+
+	pthread_mutex_lock(bin->lock);
+	hph_bin_put(heap, bin, slots, count, false, &emptied);
+	pthread_mutex_unlock(bin->lock);
+	hph_slabs_free(zone, bin, emptied);
+}
+
+/*
+ * All racks of a cache that may be changed: to the depots, or if it is @idle to the slabs. Not
+ * under the lock of a zone or bin.
+ */
+void hph_racks_empty(struct hpheap *heap, struct hph_cache *cache, bool idle)
+{
+	void (*put)(struct hpheap *, struct hph_zone *, unsigned int, const uintptr_t *,
+		    unsigned int) = idle ? put_home : hph_depot_put;
 	unsigned int class;
 
 	if (!atomic_load_explicit(&heap->has_objects, memory_order_acquire))
 		return;
 	class = hph_entry_class(cache->last_entry);
 	if (cache->last_entry)
-		hph_depot_put(heap, cache->zone, class, &cache->last, 1);
+		put(heap, cache->zone, class, &cache->last, 1);
 	cache->last_entry = 0;
 	for (class = 0; class < HPH_CLASSES; class++) {
 		struct hph_rack *rack = hph_cache_rack(cache, class);
 
 		if (rack->count)
-			hph_depot_put(heap, cache->zone, class, rack->slots, rack->count);
+			put(heap, cache->zone, class, rack->slots, rack->count);
 		rack->count = 0;
 		rack->most = 0;
 	}
@@ -58,7 +76,7 @@ void hph_bins_settle(struct hpheap *heap, struct hph_zone *zone)
 		if (bin->slabs)
 			hph_bin_settle(heap, bin, &emptied);
 		pthread_mutex_unlock(bin->lock);
-		hph_slabs_free(heap, zone, bin, emptied);
+		hph_slabs_free(zone, bin, emptied);
 	}
 }
 
@@ -80,27 +98,44 @@ void hph_bins_settle_idle(struct hpheap *heap, struct hph_zone *zone)
 			hph_bin_settle(heap, bin, &emptied);
 		bin->look = look;
 		pthread_mutex_unlock(bin->lock);
-		hph_slabs_free(heap, zone, bin, emptied);
+		hph_slabs_free(zone, bin, emptied);
 	}
 }
 
-/* All bins of a heap, before the locks of its zones. */
-void hph_bins_lock(struct hpheap *heap)
+/* All bins of a zone, before its own lock. */
+void hph_bins_lock(struct hph_zone *zone)
 {
-	unsigned int i, n;
+	unsigned int n;
 
-	for (i = 0; i < heap->nr_zones; i++)
-		for (n = 0; n < HPH_BIN_LOCKS; n++)
-			pthread_mutex_lock(&heap->zones[i].bin_locks[n]);
+	for (n = 0; n < HPH_BIN_LOCKS; n++)
+		pthread_mutex_lock(&zone->bin_locks[n]);
 }
 
-void hph_bins_unlock(struct hpheap *heap)
+void hph_bins_unlock(struct hph_zone *zone)
 {
-	unsigned int i, n;
+	unsigned int n;
 
-	for (i = 0; i < heap->nr_zones; i++)
-		for (n = 0; n < HPH_BIN_LOCKS; n++)
-			pthread_mutex_unlock(&heap->zones[i].bin_locks[n]);
+	for (n = 0; n < HPH_BIN_LOCKS; n++)
+		pthread_mutex_unlock(&zone->bin_locks[n]);
+}
+
+/* Heap pages' worth of slabs that nobody has, but for those that are hollow. */
+size_t hph_bins_slack(const struct hpheap *heap, const struct hph_zone *zone)
+{
+	size_t bytes = 0;
+	unsigned int class;
+
+	if (!atomic_load_explicit(&heap->has_objects, memory_order_acquire))
+		return 0;
+	for (class = 0; class < HPH_CLASSES; class++) {
+		const struct hph_bin *bin = &zone->bins[class];
+
+		pthread_mutex_lock(bin->lock);
+		bytes += bin->slabs * hph_page_addr(hph_classes[class].pages) -
+			 bin->taken * hph_classes[class].size;
+		pthread_mutex_unlock(bin->lock);
+	}
+	return bytes >> HPH_PAGE_SHIFT;
 }
 
 /* In a child, with all locks held: what a cache had goes back into the slabs. */
@@ -114,9 +149,9 @@ void hph_racks_after_fork(struct hpheap *heap, struct hph_cache *cache)
 		struct hph_bin *bin = &cache->zone->bins[class];
 		struct hph_slab *emptied = NULL;
 
-		hph_bin_put(heap, bin, rack->slots, rack->count, &emptied);
-		hph_bin_put(heap, bin, &cache->last, class == last, &emptied);
-		hph_slabs_free_locked(heap, cache->zone, bin, emptied);
+		hph_bin_put(heap, bin, rack->slots, rack->count, false, &emptied);
+		hph_bin_put(heap, bin, &cache->last, class == last, false, &emptied);
+		hph_slabs_free_locked(cache->zone, bin, emptied);
 		rack->count = 0;
 		rack->most = 0;
 	}
@@ -136,7 +171,7 @@ void hph_bins_after_fork(struct hpheap *heap)
 			struct hph_slab *emptied = NULL;
 
 			hph_bin_settle(heap, &zone->bins[class], &emptied);
-			hph_slabs_free_locked(heap, zone, &zone->bins[class], emptied);
+			hph_slabs_free_locked(zone, &zone->bins[class], emptied);
 		}
 	}
 }
@@ -148,7 +183,7 @@ void hph_bins_lose(struct hpheap *heap)
 
 	for (i = 0; heap->has_objects && i < heap->nr_zones; i++)
 		for (class = 0; class < HPH_CLASSES; class++)
-			hph_bin_lose(heap, &heap->zones[i].bins[class]);
+			hph_bin_lose(&heap->zones[i].bins[class]);
 }
 
 /* Under all locks, with the caches closed. */
@@ -159,6 +194,7 @@ void hph_objects_count(const struct hpheap *heap, uint64_t *slab_bytes, uint64_t
 
 	*slab_bytes = *object_bytes = 0;
 	for (i = 0; heap->has_objects && i < heap->nr_zones; i++) {
+		*slab_bytes -= hph_page_addr(heap->zones[i].pages.hollow_pages);
 		for (class = 0; class < HPH_CLASSES; class++) {
 			const struct hph_bin *bin = &heap->zones[i].bins[class];
 

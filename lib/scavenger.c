@@ -19,8 +19,7 @@
  * It pays for itself with at most one hundredth of a CPU, by what its work has really
  * cost: what a piece has taken it sleeps 99 times as long for, or has slept before, a tenth
  * of a second's worth at most; but for what must be.
- * The registry of heaps is locked for a piece of work, no heap while the system works. All
- * numbers are the process's to set: policy.c.
+ * The registry of heaps is locked for a piece of work, no heap while the system works.
  *
  * And the other way round: while a heap grows, the thread fills what was thinned, and then
  * fetches some units, before they are asked for. Fetching and zeroing is then no request's to
@@ -48,10 +47,7 @@
 
 #define MS		INT64_C(1000000)
 
-/*
- * Between two looks, at most; when there is a limit of the cgroup, or threads had to wait;
- * and when that limit is near, or there is something to give back.
- */
+/* Between two looks; with a limit of the cgroup, or after a wait; near that, or with work to do. */
 #define IDLE_NS		(1000 * MS)
 #define LIMITED_NS	(250 * MS)
 #define LOOK_NS		(50 * MS)
@@ -194,20 +190,22 @@ static bool thicken_some(struct hpheap *heap, struct look *look)
 }
 
 /*
- * Is there so much free beside the spans of a zone that its sparse units shall be broken?
- * That begins when it is much and ends when it is little: a heap that is well in use has
+ * Is there so much free beside the spans of a zone, and in its slabs, that its sparse units shall
+ * be broken? That begins when it is much and ends when it is little: a heap that is well in use has
  * some sparse units at any time, which the next requests fill.
  */
-static bool is_loose(struct hph_zone *zone, const struct hpheap_policy *policy)
+static bool is_loose(const struct hpheap *heap, struct hph_zone *zone,
+		     const struct hpheap_policy *policy)
 {
+	const uint32_t percent = zone->loose ? policy->tight_percent : policy->loose_percent;
 	const struct hph_pages *pages = &zone->pages;
-	uint64_t free;
+	uint64_t slack = hph_bins_slack(heap, zone), free;	/* as it was before the lock */
 
 	pthread_mutex_lock(&zone->lock);
+	slack = least(slack - least(slack, pages->hollow_pages), pages->used_pages);
 	free = (pages->memory_units - pages->free_units) * HPH_UNIT_PAGES - pages->used_pages -
-	       pages->away_pages - pages->fenced_pages;
-	zone->loose = free * 100 > (uint64_t)pages->used_pages *
-				   (zone->loose ? policy->tight_percent : policy->loose_percent);
+	       pages->away_pages - pages->fenced_pages + slack;
+	zone->loose = free * 100 > (pages->used_pages - slack) * percent;
 	pthread_mutex_unlock(&zone->lock);
 	return zone->loose;
 }
@@ -222,12 +220,14 @@ static size_t thin_some(struct hpheap *heap, struct look *look)
 	for (i = 0; i < heap->nr_zones; i++) {
 		struct hph_zone *zone = &heap->zones[i];
 
-		while (look->given < PIECE && (urgent || is_loose(zone, &look->policy)) &&
+		if (look->turn && !zone->comb)
+			zone->comb = atomic_load(&heap->slabbed);
+		while (look->given < PIECE && (urgent || is_loose(heap, zone, &look->policy)) &&
 		       (now = hph_thin_idle(heap, zone, &look->policy, urgent))) {
 			bytes += now;
 			look->given++;
 		}
-		look->more |= look->given >= PIECE;
+		look->more |= look->given >= PIECE || (zone->comb && (urgent || zone->loose));
 	}
 	return bytes;
 }

@@ -12,6 +12,7 @@
  * S2 a slab with both is in partial[fill]; one without free objects in no list; one without
  *    objects is bin->empty, or on its way to be a span.
  * S3 slab_page of each of its pages says so while it is a slab, and live[] of its first.
+ * S4 is about objects whose memory is away: hollow.c.
  */
 #include "slab.h"
 
@@ -47,6 +48,17 @@ static void unlink_slab(struct hph_bin *bin, struct hph_slab *slab)
 		bin->partial[slab->fill] = slab->link[1];
 	if (slab->link[1])
 		slab->link[1]->link[0] = slab->link[0];
+}
+
+/* Files a slab, of which @before objects were free, by how many are now. Under the bin's lock. */
+void hph_slab_refile(struct hph_bin *bin, struct hph_slab *slab, unsigned int before)
+{
+	if (before && slab->nr_free && fill_of(slab) == slab->fill)
+		return;
+	if (before)
+		unlink_slab(bin, slab);
+	if (slab->nr_free)
+		link_slab(bin, slab);
 }
 
 /* The next object of a slab that has one. */
@@ -96,21 +108,11 @@ unsigned int hph_bin_take(struct hph_bin *bin, uintptr_t *slots, unsigned int wa
 	while (got < wanted && (slab = best_slab(bin))) {
 		while (got < wanted && slab->nr_free)
 			slots[got++] = take_one(slab);
-		if (!slab->nr_free) {
-			unlink_slab(bin, slab);
-		} else if (fill_of(slab) != slab->fill) {
-			unlink_slab(bin, slab);
-			link_slab(bin, slab);
-		}
+		hph_slab_refile(bin, slab, 1);
+		hph_pages_touch(bin->pages, slab->unit);
 	}
 	bin->taken += got;
 	return got;
-}
-
-/* Where a unit keeps the slab that begins at a page: there is none within the next pages. */
-static struct hph_slab **slab_at(const struct hph_unit *unit, unsigned int page)
-{
-	return &unit->slabs[page / HPH_SLAB_LEAST_PAGES];
 }
 
 static struct hph_slab *slab_of(const struct hpheap *heap, uintptr_t addr)
@@ -120,13 +122,13 @@ static struct hph_slab *slab_of(const struct hpheap *heap, uintptr_t addr)
 	const unsigned int entry = atomic_load_explicit(&unit->slab_page[page],
 							memory_order_relaxed);
 
-	return *slab_at(unit, page - (entry & HPH_SLAB_BACK));
+	return *hph_slab_at(unit, page - (entry & HPH_SLAB_BACK));
 }
 
 /* One that has become empty is kept if there is none yet, else it goes. */
 static void put_empty(struct hph_bin *bin, struct hph_slab *slab, struct hph_slab **emptied)
 {
-	if (!bin->empty) {
+	if (!bin->empty && !slab->nr_withdrawn) {
 		bin->empty = slab;
 		return;
 	}
@@ -135,7 +137,7 @@ static void put_empty(struct hph_bin *bin, struct hph_slab *slab, struct hph_sla
 	*emptied = slab;
 }
 
-static void put_one(struct hpheap *heap, struct hph_bin *bin, uintptr_t addr,
+static void put_one(struct hpheap *heap, struct hph_bin *bin, uintptr_t addr, bool touches,
 		    struct hph_slab **emptied)
 {
 	struct hph_slab *slab = slab_of(heap, addr);
@@ -146,15 +148,17 @@ static void put_one(struct hpheap *heap, struct hph_bin *bin, uintptr_t addr,
 	if (index >= class->objects)
 		hph_os_die("free(%#jx): no object of %" PRIu32 " bytes begins there",
 			   (uintmax_t)addr, class->size);
-	if (slab->free[index / 64] & bit)
+	if (slab->free[index / 64] & bit || hph_slab_is_withdrawn(slab, index))
 		hph_os_die("free(%#jx): the object of %" PRIu32 " bytes is free already",
 			   (uintmax_t)addr, class->size);
 	slab->free[index / 64] |= bit;
 	if (index / 64 < slab->word)
 		slab->word = (uint16_t)(index / 64);
+	if (touches)
+		hph_pages_touch(bin->pages, slab->unit);
 	if (slab->nr_free++)
 		unlink_slab(bin, slab);
-	if (slab->nr_free == class->objects)
+	if (slab->nr_free + slab->nr_withdrawn == class->objects)
 		put_empty(bin, slab, emptied);
 	else
 		link_slab(bin, slab);
@@ -162,22 +166,23 @@ static void put_one(struct hpheap *heap, struct hph_bin *bin, uintptr_t addr,
 
 /**
  * hph_bin_put() - objects back into their slabs; under the bin's lock
+ * @touches: somebody has freed them, just now or not long ago
  * @emptied: to this list go slabs for hph_slabs_free()
  */
 void hph_bin_put(struct hpheap *heap, struct hph_bin *bin, const uintptr_t *slots,
-		 unsigned int count, struct hph_slab **emptied)
+		 unsigned int count, bool touches, struct hph_slab **emptied)
 {
 	unsigned int i;
 
 	for (i = 0; i < count; i++)
-		put_one(heap, bin, slots[i] & ~HPH_FRESH, emptied);
+		put_one(heap, bin, slots[i] & ~HPH_FRESH, touches, emptied);
 	bin->taken -= count;
 }
 
 /* What is in the depot goes home, and no slab is kept without objects. Under the lock. */
 void hph_bin_settle(struct hpheap *heap, struct hph_bin *bin, struct hph_slab **emptied)
 {
-	hph_bin_put(heap, bin, bin->depot, bin->ready, emptied);
+	hph_bin_put(heap, bin, bin->depot, bin->ready, false, emptied);
 	bin->ready = 0;
 	if (!bin->empty)
 		return;
@@ -188,7 +193,7 @@ void hph_bin_settle(struct hpheap *heap, struct hph_bin *bin, struct hph_slab **
 }
 
 /* Slabs in units that are lost (fork.c) have no memory here: what is free of them is forgotten. */
-void hph_bin_lose(const struct hpheap *heap, struct hph_bin *bin)
+void hph_bin_lose(struct hph_bin *bin)
 {
 	struct hph_slab *slab, *next;
 	unsigned int i;
@@ -196,11 +201,29 @@ void hph_bin_lose(const struct hpheap *heap, struct hph_bin *bin)
 	for (i = 0; i < HPH_FILLS; i++) {
 		for (slab = bin->partial[i]; slab; slab = next) {
 			next = slab->link[1];
-			if (hph_unit_state(hph_unitmap_get(&heap->map, hph_unit_of(slab->base))) ==
-			    HPH_UNIT_LOST)
+			if (hph_unit_state(slab->unit) == HPH_UNIT_LOST)
 				unlink_slab(bin, slab);
 		}
 	}
+}
+
+/* The next slab of a unit that begins at page *@next or behind; NULL: none does. */
+struct hph_slab *hph_slab_next(const struct hph_unit *unit, unsigned int *next)
+{
+	struct hph_slab *slab;
+	unsigned int page;
+
+	for (page = *next; page < HPH_UNIT_PAGES; page++) {
+		const unsigned int live = atomic_load_explicit(&unit->live[page],
+							       memory_order_acquire);
+
+		if ((live & (HPH_LIVE_SLAB | HPH_LIVE_SIZE)) != HPH_LIVE_SLAB)
+			continue;
+		slab = *hph_slab_at(unit, page);
+		*next = page + hph_classes[slab->class].pages;
+		return slab;
+	}
+	return NULL;
 }
 
 /* Those of a unit that is about to be lost count no more, nor do their objects. */
@@ -208,23 +231,19 @@ void hph_slabs_lose(const struct hpheap *heap, const struct hph_unit *unit)
 {
 	const struct hph_slab *slab;
 	struct hph_bin *bin;
-	unsigned int page;
+	unsigned int next = 0;
 
-	for (page = 0; unit->slabs && page < HPH_UNIT_PAGES; page++) {
-		if (!(hph_unit_live(unit, page) & HPH_LIVE_SLAB) ||
-		    hph_unit_live(unit, page) & HPH_LIVE_SIZE)
-			continue;
-		slab = *slab_at(unit, page);
+	while ((slab = hph_slab_next(unit, &next))) {
 		bin = &heap->zones[hph_unit_zone(unit)].bins[slab->class];
 		bin->slabs--;
-		bin->taken -= hph_classes[slab->class].objects - slab->nr_free;
+		bin->taken -= hph_classes[slab->class].objects - slab->nr_free - slab->nr_withdrawn;
 	}
 }
 
 /* The slab's span is free. Under the zone's lock. */
-static void free_span(struct hpheap *heap, struct hph_zone *zone, const struct hph_slab *slab)
+static void free_span(struct hph_zone *zone, const struct hph_slab *slab)
 {
-	struct hph_unit *unit = hph_unitmap_get(&heap->map, hph_unit_of(slab->base));
+	struct hph_unit *unit = slab->unit;
 	const unsigned int page = hph_page_in_unit(slab->base);
 	const unsigned int pages = hph_classes[slab->class].pages;
 	unsigned int i;
@@ -249,7 +268,7 @@ static void keep_structures(struct hph_bin *bin, struct hph_slab *emptied)
 }
 
 /* Frees the spans of slabs of one bin, without its lock. */
-void hph_slabs_free(struct hpheap *heap, struct hph_zone *zone, struct hph_bin *bin,
+void hph_slabs_free(struct hph_zone *zone, struct hph_bin *bin,
 		    struct hph_slab *emptied)
 {
 	const struct hph_slab *slab;
@@ -258,7 +277,7 @@ void hph_slabs_free(struct hpheap *heap, struct hph_zone *zone, struct hph_bin *
 		return;
 	pthread_mutex_lock(&zone->lock);
 	for (slab = emptied; slab; slab = slab->link[1])
-		free_span(heap, zone, slab);
+		free_span(zone, slab);
 	pthread_mutex_unlock(&zone->lock);
 	pthread_mutex_lock(bin->lock);
 	keep_structures(bin, emptied);
@@ -266,13 +285,13 @@ void hph_slabs_free(struct hpheap *heap, struct hph_zone *zone, struct hph_bin *
 }
 
 /* The same with both locks held. */
-void hph_slabs_free_locked(struct hpheap *heap, struct hph_zone *zone, struct hph_bin *bin,
+void hph_slabs_free_locked(struct hph_zone *zone, struct hph_bin *bin,
 			   struct hph_slab *emptied)
 {
 	const struct hph_slab *slab;
 
 	for (slab = emptied; slab; slab = slab->link[1])
-		free_span(heap, zone, slab);
+		free_span(zone, slab);
 	keep_structures(bin, emptied);
 }
 
@@ -281,10 +300,14 @@ static bool prepare(struct hpheap *heap, struct hph_bin *bin, struct hph_unit *u
 		    const struct hph_class *class)
 {
 	const size_t depot = sizeof(bin->depot[0]) * 2 * class->most;
-	const size_t slabs = HPH_UNIT_PAGES / HPH_SLAB_LEAST_PAGES * sizeof(struct hph_slab *);
 
-	if (!unit->slabs)
-		unit->slabs = hph_meta_alloc(&heap->meta, slabs);
+	if (!unit->slabs) {
+		unit->slabs = hph_meta_alloc(&heap->meta, sizeof(*unit->slabs));
+		if (unit->slabs) {
+			unit->slabs->next = atomic_load(&heap->slabbed);
+			atomic_store(&heap->slabbed, unit);
+		}
+	}
 	if (!bin->depot)
 		bin->depot = hph_meta_alloc(&heap->meta, depot);
 	return unit->slabs && bin->depot;
@@ -321,18 +344,21 @@ static void set_up(struct hph_slab *slab, struct hph_unit *unit, uintptr_t base,
 	unsigned int i;
 
 	*slab = (struct hph_slab){
-		.base = base, .nr_free = objects, .class = (uint8_t)class,
+		.unit = unit, .base = base, .nr_free = (uint16_t)objects, .class = (uint8_t)class,
 	};
 	for (i = 0; i < objects / 64; i++)
 		slab->free[i] = UINT64_MAX;
 	if (objects % 64)
 		slab->free[i] = UINT64_MAX >> (64 - objects % 64);
-	*slab_at(unit, page) = slab;
+	*hph_slab_at(unit, page) = slab;
 	for (i = 0; i < hph_classes[class].pages; i++)
 		atomic_store_explicit(&unit->slab_page[page + i],
 				      (uint16_t)(hph_class_entry(class) | i),
 				      memory_order_relaxed);
-	hph_unit_set_live(unit, page, HPH_LIVE_SLAB | hph_classes[class].pages);
+	/* Who finds it by that, in hph_slab_next(), finds all of it. */
+	atomic_store_explicit(&unit->live[page],
+			      (uint8_t)(HPH_LIVE_SLAB | hph_classes[class].pages),
+			      memory_order_release);
 }
 
 /**
@@ -364,6 +390,6 @@ struct hph_bin *hph_slab_make(struct hpheap *heap, unsigned int class)
 	bin->slabs++;
 	put_empty(bin, slab, &surplus);	/* Another thread may have had one, too. */
 	pthread_mutex_unlock(bin->lock);
-	hph_slabs_free(heap, &heap->zones[hph_unit_zone(unit)], bin, surplus);
+	hph_slabs_free(&heap->zones[hph_unit_zone(unit)], bin, surplus);
 	return bin;
 }

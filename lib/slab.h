@@ -16,8 +16,10 @@ struct hph_zone;
 /* What is known about a span that objects of one class are cut from; never in the span. */
 struct hph_slab {
 	struct hph_slab *link[2];
+	struct hph_unit *unit;	/* that it lies in */
 	uintptr_t base;
-	uint32_t nr_free;
+	uint16_t nr_free;
+	uint16_t nr_withdrawn;	/* free ones on hollow pages: hollow.c */
 	uint32_t fresh;		/* objects from here on were never handed out */
 	uint16_t word;		/* of free[]: none before it has a bit */
 	uint8_t class;
@@ -25,9 +27,17 @@ struct hph_slab {
 	uint64_t free[];	/* a bit for each object that neither a program has, nor a cache */
 };
 
+/* The slabs of a unit, by the page that each begins at. */
+struct hph_slabs {
+	struct hph_unit *next;	/* that ever had slabs, in its heap */
+	uint16_t combed;	/* in which window in vain: see sparse.c; HPH_NEVER: it was not */
+	struct hph_slab *at[HPH_UNIT_PAGES / HPH_SLAB_LEAST_PAGES]; /* none has fewer pages */
+};
+
 /* The slabs of one class in a zone. */
 struct hph_bin {
 	pthread_mutex_t *lock;	/* of all that follows: one of the zone's */
+	const struct hph_pages *pages;	/* the zone's */
 	uint32_t ready;		/* objects in the depot, on their way between threads */
 	uintptr_t *depot;	/* has room for two threads' caches; NULL: not made yet */
 	struct hph_slab *partial[HPH_FILLS];
@@ -40,15 +50,34 @@ struct hph_bin {
 
 unsigned int hph_bin_take(struct hph_bin *bin, uintptr_t *slots, unsigned int wanted);
 void hph_bin_put(struct hpheap *heap, struct hph_bin *bin, const uintptr_t *slots,
-		 unsigned int count, struct hph_slab **emptied);
+		 unsigned int count, bool touches, struct hph_slab **emptied);
 void hph_bin_settle(struct hpheap *heap, struct hph_bin *bin, struct hph_slab **emptied);
-void hph_bin_lose(const struct hpheap *heap, struct hph_bin *bin);
+void hph_bin_lose(struct hph_bin *bin);
 void hph_slabs_lose(const struct hpheap *heap, const struct hph_unit *unit);
 struct hph_bin *hph_slab_make(struct hpheap *heap, unsigned int class);
-void hph_slabs_free(struct hpheap *heap, struct hph_zone *zone, struct hph_bin *bin,
+void hph_slabs_free(struct hph_zone *zone, struct hph_bin *bin,
 		    struct hph_slab *emptied);
-void hph_slabs_free_locked(struct hpheap *heap, struct hph_zone *zone, struct hph_bin *bin,
+void hph_slabs_free_locked(struct hph_zone *zone, struct hph_bin *bin,
 			   struct hph_slab *emptied);
+
+void hph_slab_refile(struct hph_bin *bin, struct hph_slab *slab, unsigned int before);
+
+struct hph_slab *hph_slab_next(const struct hph_unit *unit, unsigned int *next);
+
+/* hollow.c */
+void hph_slabs_bare(const struct hph_unit *unit, hph_pagemap bare);
+void hph_slabs_withdraw(const struct hph_zone *zone, const struct hph_unit *unit,
+			const hph_pagemap away);
+void hph_slabs_return(const struct hph_zone *zone, const struct hph_unit *unit,
+		      const hph_pagemap back);
+void hph_slabs_tag(uintptr_t secret, const struct hph_unit *unit, const hph_pagemap back);
+bool hph_slab_is_withdrawn(const struct hph_slab *slab, unsigned int index);
+
+/* The structure of a slab that begins at a page. */
+static inline struct hph_slab **hph_slab_at(const struct hph_unit *unit, unsigned int page)
+{
+	return &unit->slabs->at[page / HPH_SLAB_LEAST_PAGES];
+}
 
 /* An object that was never handed out: of others the tag stands in them. */
 #define HPH_FRESH	((uintptr_t)1)

@@ -9,15 +9,24 @@
  * once. The system is told not to make the unit huge behind our back, as it would by
  * filling what was given back.
  *
+ * In units with slabs hardly a span may be free though hardly an object is left. They are
+ * combed, one after the other and again when something in them has changed: would they be sparse
+ * if the pages counted as free on which nothing lies (hollow.c)? Then those go, too.
+ *
  * When a span needs room, or the load is back, a thin unit is filled before a new one:
  * the system is told the opposite, and asked to make it huge at once (MADV_COLLAPSE, Linux
  * 6.1), which copies 2 MiB at most. What is not there then is filled base page by base
  * page.
  */
+#include <limits.h>
 #include <string.h>
 
-#include "heap.h"
+#include "cache.h"
 #include "policy.h"
+
+/* Units with slabs that are looked at closely in one go, and passed over under one lock. */
+#define COMB_TRIES	64u
+#define COMB_STEPS	64u
 
 static unsigned int group_of(const struct hpheap *heap)
 {
@@ -51,6 +60,60 @@ static int for_each_run(const struct hph_unit *unit, const hph_pagemap map, hph_
 	}
 }
 
+/* All that hands out memory of a zone. */
+static void lock_all(struct hph_zone *zone)
+{
+	hph_bins_lock(zone);
+	pthread_mutex_lock(&zone->lock);
+}
+
+static void unlock_all(struct hph_zone *zone)
+{
+	pthread_mutex_unlock(&zone->lock);
+	hph_bins_unlock(zone);
+}
+
+/* Under all locks of its zone. */
+static void finish(struct hpheap *heap, struct hph_zone *zone, struct hph_unit *unit,
+		   const hph_pagemap back, const hph_pagemap zero)
+{
+	hph_pages_thicken(&zone->pages, unit, back, zero);
+	hph_slabs_return(zone, unit, back);
+	atomic_fetch_sub(&heap->busy_units, 1);
+}
+
+/* May a unit be looked at, whether it is sparse? Under the zone's lock. */
+static bool is_candidate(const struct hph_pages *pages, const struct hph_unit *unit,
+			 const struct hph_sparse *sparse)
+{
+	return hph_unit_tag(unit) == hph_tag(pages->zone, HPH_UNIT_USED) && unit->divisible &&
+	       !unit->thinning && hph_pages_at_rest(pages, unit, sparse);
+}
+
+/*
+ * Takes out of a unit that was a candidate just now what can go: free pages, and pages of its
+ * slabs on which nothing lies. False: it is not sparse, even if both count as free.
+ */
+static bool take_out(struct hpheap *heap, struct hph_zone *zone, struct hph_unit *unit,
+		     const struct hph_sparse *sparse, hph_pagemap away)
+{
+	bool is_sparse = false;
+	hph_pagemap bare;
+
+	lock_all(zone);
+	if (is_candidate(&zone->pages, unit, sparse)) {
+		hph_slabs_bare(unit, bare);
+		is_sparse = hph_pages_is_sparse(unit, sparse, bare);
+	}
+	if (is_sparse) {
+		hph_pages_thin(&zone->pages, unit, sparse->group, bare, away);
+		hph_slabs_withdraw(zone, unit, away);
+		atomic_fetch_add(&heap->busy_units, 1);
+	}
+	unlock_all(zone);
+	return is_sparse;
+}
+
 /* Takes a unit of a zone that can be thinned, the sparsest first; NULL: there is none. */
 static struct hph_unit *take_sparse(struct hpheap *heap, struct hph_zone *zone,
 				    const struct hph_sparse *sparse, hph_pagemap away)
@@ -59,19 +122,47 @@ static struct hph_unit *take_sparse(struct hpheap *heap, struct hph_zone *zone,
 
 	pthread_mutex_lock(&zone->lock);
 	unit = hph_pages_sparsest(&zone->pages, sparse);
-	if (unit) {
-		hph_pages_thin(&zone->pages, unit, sparse->group, away);
-		atomic_fetch_add(&heap->busy_units, 1);
-	}
 	pthread_mutex_unlock(&zone->lock);
-	return unit;
+	return unit && take_out(heap, zone, unit, sparse, away) ? unit : NULL;
 }
 
-static void finish(struct hpheap *heap, struct hph_zone *zone, struct hph_unit *unit,
-		   const hph_pagemap back)
+/* Of the units with slabs the next one to be looked at, in some steps; *@next is NULL after all. */
+static struct hph_unit *next_slabbed(const struct hph_zone *zone, const struct hph_sparse *sparse,
+				     struct hph_unit **next)
 {
-	hph_pages_thicken(&zone->pages, unit, back);
-	atomic_fetch_sub(&heap->busy_units, 1);
+	const struct hph_pages *pages = &zone->pages;
+	struct hph_unit *unit;
+	unsigned int steps;
+
+	for (steps = COMB_STEPS; (unit = *next) && steps; steps--) {
+		*next = unit->slabs->next;
+		if (!is_candidate(pages, unit, sparse) ||
+		    (!sparse->all && hph_pages_unchanged(pages, unit, unit->slabs->combed)))
+			continue;
+		unit->slabs->combed = hph_pages_window(pages);
+		return unit;
+	}
+	return NULL;
+}
+
+/*
+ * Takes one of the units with slabs, in their order, that is sparse if the pages count as free on
+ * which nothing lies. So many are looked at closely. NULL: none, or, if *@next is not, none yet.
+ */
+static struct hph_unit *take_combed(struct hpheap *heap, struct hph_zone *zone,
+				    const struct hph_sparse *sparse, struct hph_unit **next,
+				    unsigned int tries, hph_pagemap away)
+{
+	struct hph_unit *unit;
+
+	for (; *next && tries; tries--) {
+		pthread_mutex_lock(&zone->lock);
+		unit = next_slabbed(zone, sparse, next);
+		pthread_mutex_unlock(&zone->lock);
+		if (unit && take_out(heap, zone, unit, sparse, away))
+			return unit;
+	}
+	return NULL;
 }
 
 /* Its pages are all there again. */
@@ -91,6 +182,7 @@ static bool all_back(const struct hph_unit *unit, const hph_pagemap back)
 static size_t thin(struct hpheap *heap, struct hph_zone *zone, struct hph_unit *unit,
 		   hph_pagemap away)
 {
+	static const hph_pagemap none;
 	const struct hph_backend_ops *ops = unit->owner->ops;
 	unsigned int word, pages = 0;
 	hph_pagemap done;
@@ -104,11 +196,10 @@ static size_t thin(struct hpheap *heap, struct hph_zone *zone, struct hph_unit *
 	}
 	if (!pages && all_back(unit, away))
 		join(unit);
-	pthread_mutex_lock(&zone->lock);
-	finish(heap, zone, unit, away);
-	for (word = 0; word < HPH_UNIT_WORDS; word++)
-		unit->zero[word] &= ~away[word];
-	pthread_mutex_unlock(&zone->lock);
+	hph_slabs_tag(heap->secret, unit, away);
+	lock_all(zone);
+	finish(heap, zone, unit, away, none);
+	unlock_all(zone);
 	return hph_page_addr(pages);
 }
 
@@ -126,10 +217,12 @@ static unsigned int sparse_pages(const struct hpheap_policy *policy)
  */
 size_t hph_thin(struct hpheap *heap, size_t bytes, bool dense)
 {
-	struct hph_sparse sparse = { .most_used = HPH_UNIT_PAGES, .group = group_of(heap) };
+	struct hph_sparse sparse = {
+		.most_used = HPH_UNIT_PAGES, .group = group_of(heap), .all = true,
+	};
 	struct hpheap_policy policy;
+	struct hph_unit *unit, *next;
 	size_t done = 0, now;
-	struct hph_unit *unit;
 	hph_pagemap away;
 	unsigned int i;
 
@@ -139,12 +232,13 @@ size_t hph_thin(struct hpheap *heap, size_t bytes, bool dense)
 	for (i = 0; i < heap->nr_zones; i++) {
 		struct hph_zone *zone = &heap->zones[i];
 
-		while (done < bytes && (unit = take_sparse(heap, zone, &sparse, away))) {
-			now = thin(heap, zone, unit, away);
-			if (!now)
-				break;
-			done += now;
-		}
+		next = atomic_load(&heap->slabbed);
+		now = 1;
+		while (done < bytes && now && (unit = take_sparse(heap, zone, &sparse, away)))
+			done += now = thin(heap, zone, unit, away);
+		while (done < bytes && now &&
+		       (unit = take_combed(heap, zone, &sparse, &next, UINT_MAX, away)))
+			done += now = thin(heap, zone, unit, away);
 	}
 	return done;
 }
@@ -154,6 +248,7 @@ size_t hph_thin(struct hpheap *heap, size_t bytes, bool dense)
  * @policy: how sparse it must be, for how many windows of the scavenger's at rest, and
  *          since how many whole; none if @urgent
  *
+ * Units with slabs are combed as far as zone->comb says.
  * Return: the bytes given back.
  */
 size_t hph_thin_idle(struct hpheap *heap, struct hph_zone *zone,
@@ -164,41 +259,60 @@ size_t hph_thin_idle(struct hpheap *heap, struct hph_zone *zone,
 		.idle = urgent ? 0 : policy->idle_windows,
 		.rested = urgent ? 0 : policy->whole_windows,
 	};
+	struct hph_unit *unit;
 	hph_pagemap away;
-	struct hph_unit *unit = take_sparse(heap, zone, &sparse, away);
 
+	unit = take_sparse(heap, zone, &sparse, away);
+	if (!unit)
+		unit = take_combed(heap, zone, &sparse, &zone->comb, COMB_TRIES, away);
 	return unit ? thin(heap, zone, unit, away) : 0;
 }
 
-/* Notes what comes back to a unit that was just made thinning. Under the lock. */
-static void begin(struct hpheap *heap, const struct hph_unit *unit, hph_pagemap away)
+/* What comes back to a unit that is thinning: all of it, and what was not hollow. */
+struct back {
+	hph_pagemap all, clean;
+};
+
+/* A thin unit is the calling thread's, to get its pages back; or NULL. Under the zone's lock. */
+static struct hph_unit *begin(struct hpheap *heap, struct hph_unit *unit, struct back *back)
 {
-	memcpy(away, unit->away, sizeof(hph_pagemap));
+	unsigned int word;
+
+	if (!unit)
+		return NULL;
+
+	for (word = 0; word < HPH_UNIT_WORDS; word++) {
+		back->all[word] = unit->away[word];
+		back->clean[word] = unit->away[word] & ~unit->used[word];
+	}
+	unit->thinning = true;
 	atomic_fetch_add(&heap->busy_units, 1);
+	return unit;
 }
 
 /*
  * All that is away comes back: at once, if the system makes the unit huge, else run by run.
- * Returns with the zone's lock.
+ * Returns with all locks of the zone.
  */
 static int thicken(struct hpheap *heap, struct hph_zone *zone, struct hph_unit *unit,
-		   const hph_pagemap away)
+		   const struct back *back)
 {
 	const struct hph_backend_ops *ops = unit->owner->ops;
 	hph_pagemap done;
 	int error;
 
 	join(unit);
-	memcpy(done, away, sizeof(done));
+	memcpy(done, back->all, sizeof(done));
 	error = ops->collapse(unit->owner, hph_unit_addr(unit->number));
 	if (error)
-		error = for_each_run(unit, away, done, ops->thicken);
+		error = for_each_run(unit, back->all, done, ops->thicken);
 	if (error) {
 		unit->split = true;
 		ops->split(unit->owner, hph_unit_addr(unit->number));
 	}
-	pthread_mutex_lock(&zone->lock);
-	finish(heap, zone, unit, done);
+	hph_slabs_tag(heap->secret, unit, done);
+	lock_all(zone);
+	finish(heap, zone, unit, done, back->clean);
 	return error;
 }
 
@@ -211,18 +325,16 @@ static int thicken(struct hpheap *heap, struct hph_zone *zone, struct hph_unit *
 bool hph_thicken_back(struct hpheap *heap, struct hph_zone *zone, bool early)
 {
 	struct hph_unit *unit;
-	hph_pagemap away;
+	struct back back;
 	int error;
 
 	pthread_mutex_lock(&zone->lock);
-	unit = hph_pages_thin_back(&zone->pages, early);
-	if (unit)
-		begin(heap, unit, away);
+	unit = begin(heap, hph_pages_thin_back(&zone->pages, early), &back);
 	pthread_mutex_unlock(&zone->lock);
 	if (!unit)
 		return false;
-	error = thicken(heap, zone, unit, away);
-	pthread_mutex_unlock(&zone->lock);
+	error = thicken(heap, zone, unit, &back);
+	unlock_all(zone);
 	return !error;
 }
 
@@ -236,18 +348,16 @@ uintptr_t hph_thicken_span(struct hpheap *heap, struct hph_zone *zone,
 {
 	struct hph_unit *unit;
 	uintptr_t addr = 0;
-	hph_pagemap away;
+	struct back back;
 
 	pthread_mutex_lock(&zone->lock);
-	unit = hph_pages_thin_fit(&zone->pages, want);
-	if (unit)
-		begin(heap, unit, away);
+	unit = begin(heap, hph_pages_thin_fit(&zone->pages, want), &back);
 	pthread_mutex_unlock(&zone->lock);
 	if (!unit)
 		return 0;
-	if (!thicken(heap, zone, unit, away))
+	if (!thicken(heap, zone, unit, &back))
 		addr = hph_pages_alloc(&zone->pages, want, zero);
-	pthread_mutex_unlock(&zone->lock);
+	unlock_all(zone);
 	if (addr)
 		atomic_store(&zone->filled, true);
 	return addr;

@@ -8,7 +8,8 @@
  * comes back at once, after which the unit can be huge.
  *
  * Only whole base pages can go: where they are larger than heap pages, a free run
- * is rounded inward to their borders.
+ * is rounded inward to their borders. Pages of slabs on which no object lies can go like free
+ * ones: they stay in use, and are hollow (hollow.c).
  *
  * A thin unit without a span is broken: it does not count as a free huge unit,
  * and no run of free units goes on through it, before it has been emptied and
@@ -51,14 +52,15 @@ static void list_remove(struct hph_pages *pages, struct hph_unit *unit)
 		pages->thin = unit->broken[NEXT];
 }
 
-/* The free pages of whole base pages of @group heap pages; returns how many. */
+/* The free and the @bare pages of whole base pages of @group heap pages; returns how many. */
 static unsigned int whole_base_pages(const struct hph_unit *unit, unsigned int group,
-				     hph_pagemap away)
+				     const hph_pagemap bare, hph_pagemap away)
 {
-	unsigned int first, end = 0, nr = 0;
+	unsigned int first, end = 0, nr = 0, word;
 	hph_pagemap taken;
 
-	hph_unit_taken(unit, taken);
+	for (word = 0; word < HPH_UNIT_WORDS; word++)
+		taken[word] = (unit->used[word] & ~bare[word]) | unit->away[word];
 	memset(away, 0, sizeof(hph_pagemap));
 	for (;;) {
 		first = hph_map_next(taken, end, false);
@@ -75,13 +77,42 @@ static unsigned int whole_base_pages(const struct hph_unit *unit, unsigned int g
 	}
 }
 
-static bool is_at_rest(const struct hph_pages *pages, const struct hph_unit *unit,
+/* Windows since the one of this number. */
+static uint16_t since(const struct hph_pages *pages, uint16_t window)
+{
+	return (uint16_t)(hph_pages_window(pages) - window);
+}
+
+/* Not since a window? In that very one it may have, afterwards. */
+bool hph_pages_unchanged(const struct hph_pages *pages, const struct hph_unit *unit,
+			 uint16_t window)
+{
+	const uint16_t changed = atomic_load_explicit(&unit->changed, memory_order_relaxed);
+
+	return window != HPH_NEVER && since(pages, changed) > since(pages, window);
+}
+
+/* Has a unit not changed for long enough, nor been thinned? */
+bool hph_pages_at_rest(const struct hph_pages *pages, const struct hph_unit *unit,
 		       const struct hph_sparse *sparse)
 {
-	const uint16_t unchanged = (uint16_t)(pages->window - unit->changed);
-	const uint16_t whole = (uint16_t)(pages->window - unit->thinned);
+	const uint16_t changed = atomic_load_explicit(&unit->changed, memory_order_relaxed);
 
-	return unchanged >= sparse->idle && (unit->thinned == HPH_NEVER || whole >= sparse->rested);
+	return since(pages, changed) >= sparse->idle &&
+	       (unit->thinned == HPH_NEVER || since(pages, unit->thinned) >= sparse->rested);
+}
+
+/* Is little of a used unit in use, if @bare pages count as free, and can some of it go? */
+bool hph_pages_is_sparse(const struct hph_unit *unit, const struct hph_sparse *sparse,
+			 const hph_pagemap bare)
+{
+	unsigned int used = 0, word;
+	hph_pagemap away;
+
+	for (word = 0; word < HPH_UNIT_WORDS; word++)
+		used += (unsigned int)__builtin_popcountll(unit->used[word] & ~unit->away[word] &
+							   ~bare[word]);
+	return used <= sparse->most_used && whole_base_pages(unit, sparse->group, bare, away);
 }
 
 /**
@@ -92,9 +123,9 @@ static bool is_at_rest(const struct hph_pages *pages, const struct hph_unit *uni
  */
 struct hph_unit *hph_pages_sparsest(const struct hph_pages *pages, const struct hph_sparse *sparse)
 {
+	static const hph_pagemap none;
 	unsigned int length = HPH_UNIT_PAGES, density, tries;
 	struct hph_unit *unit;
-	hph_pagemap away;
 
 	while (length > sparse->group) {
 		length = hph_map_last(pages->lengths, length - 1, true);
@@ -103,9 +134,9 @@ struct hph_unit *hph_pages_sparsest(const struct hph_pages *pages, const struct 
 		for (density = 0; density < HPH_DENSITIES; density++) {
 			unit = pages->bins[length][density];
 			for (tries = SPARSE_TRIES; unit && tries; tries--, unit = unit->link[NEXT])
-				if (unit->nr_used <= sparse->most_used && unit->divisible &&
-				    !unit->thinning && is_at_rest(pages, unit, sparse) &&
-				    whole_base_pages(unit, sparse->group, away))
+				if (unit->divisible && !unit->thinning &&
+				    hph_pages_at_rest(pages, unit, sparse) &&
+				    hph_pages_is_sparse(unit, sparse, none))
 					return unit;
 		}
 	}
@@ -115,14 +146,16 @@ struct hph_unit *hph_pages_sparsest(const struct hph_pages *pages, const struct 
 /**
  * hph_pages_thin() - take out of a used unit what can be given back of it
  * @group: heap pages in a base page, at least 1
- * @away: out: those pages
+ * @bare: pages of slabs that can go, too
+ * @away: out: all that goes; the slabs' caller withdraws their objects from there
  *
- * Return: how many; if any, the unit is thinning until hph_pages_thicken().
+ * It is thinning until hph_pages_thicken(). Return: how many.
  */
 unsigned int hph_pages_thin(struct hph_pages *pages, struct hph_unit *unit, unsigned int group,
-			    hph_pagemap away)
+			    const hph_pagemap bare, hph_pagemap away)
 {
-	const unsigned int nr = whole_base_pages(unit, group, away);
+	const unsigned int nr = whole_base_pages(unit, group, bare, away);
+	const unsigned int hollow = hph_map_count_both(away, unit->used, 0, HPH_UNIT_PAGES);
 	unsigned int word;
 
 	if (!nr)
@@ -134,30 +167,37 @@ unsigned int hph_pages_thin(struct hph_pages *pages, struct hph_unit *unit, unsi
 		unit->away[word] |= away[word];
 	unit->nr_away = (uint16_t)(unit->nr_away + nr);
 	pages->away_pages += nr;
+	pages->hollow_pages += hollow;
+	pages->used_pages -= hollow;
 	pages->thin_used = pages->used_pages;
 	unit->thinning = true;
-	unit->thinned = pages->window;
+	unit->thinned = hph_pages_window(pages);
 	hph_pages_file(pages, unit);
 	return nr;
 }
 
 /**
  * hph_pages_thicken() - the system is done with a thinning unit
- * @back: pages that are not away any more; they are zero
+ * @back: pages that are not away any more
+ * @zero: of those pages the ones that are known to be zero, if they are not in use
  */
-void hph_pages_thicken(struct hph_pages *pages, struct hph_unit *unit, const hph_pagemap back)
+void hph_pages_thicken(struct hph_pages *pages, struct hph_unit *unit, const hph_pagemap back,
+		       const hph_pagemap zero)
 {
+	const unsigned int hollow = hph_map_count_both(back, unit->used, 0, HPH_UNIT_PAGES);
 	const bool listed = unit->nr_away;
 	unsigned int word, nr = 0;
 
 	hph_pages_unfile(pages, unit);
 	for (word = 0; word < HPH_UNIT_WORDS; word++) {
 		unit->away[word] &= ~back[word];
-		unit->zero[word] |= back[word];
+		unit->zero[word] |= back[word] & zero[word] & ~unit->used[word];
 		nr += (unsigned int)__builtin_popcountll(back[word]);
 	}
 	unit->nr_away = (uint16_t)(unit->nr_away - nr);
 	pages->away_pages -= nr;
+	pages->hollow_pages -= hollow;
+	pages->used_pages += hollow;
 	unit->thinning = false;
 	if (listed && !unit->nr_away)
 		list_remove(pages, unit);
@@ -173,8 +213,8 @@ void hph_pages_thicken(struct hph_pages *pages, struct hph_unit *unit, const hph
 }
 
 /*
- * A thin unit that has room for a span if all of it comes back; it is thinning
- * then. NULL: none of those that were tried.
+ * A thin unit that has room for a span if all of it comes back. NULL: none of those that were
+ * tried.
  */
 struct hph_unit *hph_pages_thin_fit(struct hph_pages *pages, const struct hph_want *want)
 {
@@ -187,7 +227,6 @@ struct hph_unit *hph_pages_thin_fit(struct hph_pages *pages, const struct hph_wa
 		if (unit->thinning || hph_map_find(unit->used, (unsigned int)want->pages,
 						   (unsigned int)want->align, 0) == HPH_UNIT_PAGES)
 			continue;
-		unit->thinning = true;
 		return unit;
 	}
 	return NULL;
@@ -195,7 +234,7 @@ struct hph_unit *hph_pages_thin_fit(struct hph_pages *pages, const struct hph_wa
 
 /*
  * A thin unit, the one that was thinned last first, when a quarter more is in use than
- * then: the load is back; or @early. It is thinning then.
+ * then: the load is back; or @early.
  */
 struct hph_unit *hph_pages_thin_back(struct hph_pages *pages, bool early)
 {
@@ -205,8 +244,6 @@ struct hph_unit *hph_pages_thin_back(struct hph_pages *pages, bool early)
 		return NULL;
 	while (unit && unit->thinning)
 		unit = unit->broken[NEXT];
-	if (unit)
-		unit->thinning = true;
 	return unit;
 }
 

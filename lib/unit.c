@@ -86,3 +86,19 @@ void hph_map_clear(hph_pagemap map, unsigned int first, unsigned int pages)
 	for (; first < end; first = (first / 64 + 1) * 64)
 		map[first / 64] &= ~mask(first % 64, end - first / 64 * 64);
 }
+
+/* The bits that are in both. */
+unsigned int hph_map_count_both(const hph_pagemap a, const hph_pagemap b, unsigned int first,
+				unsigned int pages)
+{
+	const unsigned int end = first + pages;
+	unsigned int count = 0;
+
+	for (; first < end; first = (first / 64 + 1) * 64) {
+		const uint64_t both = a[first / 64] & b[first / 64];
+
+		count += (unsigned int)__builtin_popcountll(both & mask(first % 64,
+									end - first / 64 * 64));
+	}
+	return count;
+}

@@ -7,7 +7,7 @@
 #include "units.h"
 
 struct hph_backend;
-struct hph_slab;
+struct hph_slabs;
 
 /* One bit for each heap page of a huge unit. */
 typedef uint64_t hph_pagemap[HPH_UNIT_WORDS];
@@ -60,7 +60,7 @@ struct hph_unit {
 	_Alignas(64) hph_pagemap used;	/* part of a span */
 	hph_pagemap head;	/* first of a span */
 	hph_pagemap zero;	/* not used, and known to be zero */
-	hph_pagemap away;	/* not used, and given back to the system */
+	hph_pagemap away;	/* given back to the system: not used, or hollow (hollow.c) */
 	/*
 	 * Where a span begins that the program holds: see HPH_LIVE_LARGE. Where one
 	 * begins that is in a thread's cache, or fenced off: 0. This is all that
@@ -72,7 +72,7 @@ struct hph_unit {
 	 * begins; 0: it is none. It is the same as long as there is an object.
 	 */
 	_Atomic uint16_t slab_page[HPH_UNIT_PAGES];
-	struct hph_slab **slabs; /* see slab_at() in slab.c; NULL: there was none yet */
+	struct hph_slabs *slabs; /* NULL: there was none yet */
 	struct hph_unit *link[2]; /* of a list or tree, as the state says */
 	struct hph_unit *broken[2]; /* of the list of those, while USED and away has bits */
 	struct hph_backend *owner; /* what it is attached to, or NULL: reserved */
@@ -91,7 +91,7 @@ struct hph_unit {
 	uint16_t nr_away;
 	uint16_t nr_fenced;	/* of nr_used */
 	uint16_t nr_spans;	/* that have pages here */
-	uint16_t changed;	/* the scavenger's window in which it got or lost a span, */
+	_Atomic uint16_t changed; /* scavenger's window in which it changed, or a slab in it, */
 	uint16_t thinned;	/* and in which it was thinned last; HPH_NEVER: it was not */
 	int16_t node;		/* what it is attached for, HPHEAP_NODE_ANY: the heap's wish */
 	uint8_t density;	/* of its bin, while USED */
@@ -214,6 +214,8 @@ unsigned int hph_map_find(const hph_pagemap used, unsigned int pages, unsigned i
 bool hph_map_all(const hph_pagemap map, unsigned int first, unsigned int pages);
 void hph_map_set(hph_pagemap map, unsigned int first, unsigned int pages);
 void hph_map_clear(hph_pagemap map, unsigned int first, unsigned int pages);
+unsigned int hph_map_count_both(const hph_pagemap a, const hph_pagemap b, unsigned int first,
+				unsigned int pages);
 
 static inline bool hph_map_test(const hph_pagemap map, unsigned int page)
 {

@@ -72,6 +72,19 @@ static uint32_t kind_of(const struct hpheap *heap, const struct hph_unit *unit, 
 	return heap->efence ? HPHEAP_REGION_FENCED : HPHEAP_REGION_CACHED;
 }
 
+/* A slab's pages, as far as they are all there, or all away. */
+static void leave_out_hollow(const struct hph_unit *unit, unsigned int page,
+			     struct hpheap_region *region)
+{
+	const bool away = hph_map_test(unit->away, page);
+	const size_t alike = hph_page_addr(hph_map_next(unit->away, page, !away) - page);
+
+	if (away)
+		region->kind = HPHEAP_REGION_EMPTY;
+	if (region->bytes > alike)
+		region->bytes = alike;
+}
+
 /* What lies at @addr, in a unit with spans. */
 static void region_in_unit(const struct hpheap *heap, const struct hph_unit *unit, uintptr_t addr,
 			   struct hpheap_region *region)
@@ -94,6 +107,8 @@ static void region_in_unit(const struct hpheap *heap, const struct hph_unit *uni
 	if (region->bytes > unit_left(addr))
 		region->bytes = unit_left(addr);	/* The next unit may be of another owner. */
 	region->kind = kind_of(heap, unit, found.live);
+	if (region->kind == HPHEAP_REGION_SPAN && found.pages <= HPH_SMALL_PAGES)
+		leave_out_hollow(unit, page, region);
 	region->rest = region->kind != HPHEAP_REGION_EMPTY && addr != hph_found_addr(&found);
 }
 

@@ -3,10 +3,10 @@
 # sanitizers, and as static programs for guests.
 
 heap-dir      := selftests/heap
-heap-tests    := basic malloc lazy guard scavenger policy breathing survivors misuse units growth random threads fork snapshots hosts sandbox sparse efence fake_device fake_fork fake_purge model walk pictures placement caches rounding probe
+heap-tests    := basic malloc lazy guard scavenger policy breathing survivors misuse units growth random threads fork snapshots hosts sandbox sparse hollow efence fake_device fake_fork fake_purge model walk pictures placement caches rounding probe
 heap-32-tests := fragments	# there is no filling 64 bits
 heap-programs := $(heap-tests:%=$(O)/heap/%)
-heap-guest    := device basic malloc lazy guard scavenger scarce hog breathing survivors units random threads fork snapshots hosts numa sparse efence model walk pictures placement caches
+heap-guest    := device basic malloc lazy guard scavenger scarce hog breathing survivors units random threads fork snapshots hosts numa sparse hollow efence model walk pictures placement caches
 heap-cflags   := $(CSTD:c11=gnu11) -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -pthread -Wall -Wextra -Werror \
 		 -Ilib -isystem $(O)/ksft
 
@@ -37,6 +37,8 @@ heap-model-headers := $(addprefix $(heap-dir)/,fake_backend.h fake_parts.h fake_
 $(O)/heap/model $(O)/guest/heap_model: $(heap-model-headers)
 $(O)/heap/placement $(O)/guest/heap_placement: $(addprefix $(heap-dir)/,fake_backend.h \
 	fake_parts.h fake_space.h)
+
+$(O)/heap/hollow $(O)/guest/heap_hollow: $(addprefix $(heap-dir)/,invariants_slabs.h invariants_maps.h)
 
 $(O)/ksft/.stamp: selftests/ksft-headers
 	@selftests/ksft-headers $(O)/ksft
@@ -70,7 +72,7 @@ check-heap32:
 # hosts.c limits address space and system calls, which sanitizers need for themselves; guard.c
 # faults, which they see first.
 heap-san-tests := $(filter-out hosts sandbox guard,$(heap-tests))
-heap-tsan-tests := threads malloc lazy random fork snapshots walk pictures caches scavenger
+heap-tsan-tests := threads malloc lazy random fork snapshots walk pictures caches scavenger hollow
 heap-san-flags := -O1 -g -fno-omit-frame-pointer -fno-sanitize-recover=all
 
 check-heap-sanitize:

@@ -6,6 +6,7 @@
 #include "kselftest_harness.h"
 #define TEST_SCAVENGER
 #include "heap.h"
+#include "cache.h"
 
 #include <dirent.h>
 #include <pthread.h>
@@ -174,6 +175,93 @@ TEST_F(scavenger, thins_sparse_units_at_rest_once_a_minute)
 	for (end = now() + 3; now() < end; wait_ms(100))
 		EXPECT_EQ(2 * UNIT / 16 * 15, stats_of(self->heap).away_bytes);
 	free(spans);
+}
+
+/* The window in which the last unit that got slabs was looked at in vain. */
+static uint16_t combed_in(struct hpheap *heap)
+{
+	uint16_t combed;
+
+	hph_heap_stop(heap);
+	combed = atomic_load(&heap->slabbed)->slabs->combed;
+	hph_heap_resume(heap);
+	return combed;
+}
+
+static bool was_combed(struct hpheap *heap)
+{
+	return combed_in(heap) != HPH_NEVER;
+}
+
+static bool was_combed_long_ago(struct hpheap *heap)
+{
+	const struct hph_pages *pages = &hph_zone_here(heap)->pages;
+
+	return (uint16_t)(hph_pages_window(pages) - combed_in(heap)) >= 5;
+}
+
+#define OBJECT	((size_t)512)
+
+/*
+ * Objects lie in slabs, and of those hardly a span is free when hardly an object is left: one in
+ * sixteen groups of pages has any, and its slab is there as long.
+ */
+TEST_F(scavenger, gives_back_pages_of_slabs_without_objects)
+{
+	const size_t group = base_page() > PAGE ? base_page() : PAGE, nr = 4 * UNIT / OBJECT;
+	char **objects = calloc(nr, sizeof(*objects));
+	size_t i;
+
+	ASSERT_NE(NULL, objects);
+	for (i = 0; i < nr; i++) {
+		objects[i] = hpheap_malloc_in(self->heap, OBJECT);
+		ASSERT_NE(NULL, objects[i]);
+		memset(objects[i], 5, OBJECT);
+	}
+	for (i = 0; i < nr; i++) {
+		if ((uintptr_t)objects[i] / group % 16) {
+			hpheap_free_in(self->heap, objects[i]);
+			objects[i] = NULL;
+		}
+	}
+	EXPECT_TRUE(comes_true(is_thin, self->heap));
+	for (i = 0; i < nr; i++)
+		EXPECT_EQ(NULL, objects[i] ? not_all(objects[i], OBJECT, 5) : NULL);
+	for (i = 0; i < nr; i++) {
+		if (!objects[i])
+			objects[i] = hpheap_malloc_in(self->heap, OBJECT);
+		ASSERT_NE(NULL, objects[i]);
+		memset(objects[i], 6, OBJECT);
+	}
+	for (i = 0; i < nr; i++)
+		EXPECT_EQ(NULL, not_all(objects[i], OBJECT, 6));
+	EXPECT_GE(5 * UNIT, stats_of(self->heap).committed_bytes - stats_of(self->heap).away_bytes);
+	EXPECT_SOUND(self->heap);
+	free(objects);
+}
+
+/* Where an object lies on each page nothing can go. That is found out once, not over and over. */
+TEST_F(scavenger, looks_at_slabs_in_vain_once)
+{
+	const size_t nr = 4 * UNIT / OBJECT;
+	char **objects = calloc(nr, sizeof(*objects));
+	uint16_t combed;
+	size_t i;
+
+	ASSERT_NE(NULL, objects);
+	for (i = 0; i < nr; i++) {
+		objects[i] = hpheap_malloc_in(self->heap, OBJECT);
+		ASSERT_NE(NULL, objects[i]);
+	}
+	for (i = 0; i < nr; i++)
+		if ((uintptr_t)objects[i] / OBJECT % 4)
+			hpheap_free_in(self->heap, objects[i]);
+	ASSERT_TRUE(comes_true(was_combed, self->heap));
+	combed = combed_in(self->heap);
+	EXPECT_TRUE(comes_true(was_combed_long_ago, self->heap));
+	EXPECT_EQ(combed, combed_in(self->heap));
+	EXPECT_EQ(0, stats_of(self->heap).away_bytes);
+	free(objects);
 }
 
 static bool has_thinned(struct hpheap *heap)
