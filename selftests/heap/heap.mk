@@ -38,6 +38,7 @@ $(O)/heap/model $(O)/guest/heap_model: $(heap-model-headers)
 $(O)/heap/placement $(O)/guest/heap_placement: $(addprefix $(heap-dir)/,fake_backend.h \
 	fake_parts.h fake_space.h)
 
+$(O)/heap/hollow $(O)/guest/heap_hollow: heap-wrap := -Wl,--wrap=madvise
 $(O)/heap/hollow $(O)/guest/heap_hollow: $(addprefix $(heap-dir)/,invariants_slabs.h invariants_maps.h)
 
 $(O)/ksft/.stamp: selftests/ksft-headers

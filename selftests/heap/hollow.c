@@ -6,6 +6,34 @@
 #include "heap.h"
 #include "invariants_slabs.h"
 
+#include <limits.h>
+
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE	23
+#endif
+#ifndef MADV_COLLAPSE
+#define MADV_COLLAPSE		25
+#endif
+
+/* What the system does for the library, until it has had enough. */
+static unsigned int advice_left = UINT_MAX;
+
+int __real_madvise(void *addr, size_t bytes, int advice);
+int __wrap_madvise(void *addr, size_t bytes, int advice);
+
+int __wrap_madvise(void *addr, size_t bytes, int advice)
+{
+	if (advice_left == UINT_MAX ||
+	    (advice != MADV_COLLAPSE && advice != MADV_POPULATE_WRITE && advice != MADV_DONTNEED))
+		return __real_madvise(addr, bytes, advice);
+	if (advice != MADV_COLLAPSE && advice_left) {
+		advice_left--;
+		return __real_madvise(addr, bytes, advice);
+	}
+	errno = ENOMEM;
+	return -1;
+}
+
 #define BYTES	(4 * MIB)
 #define STEP	8	/* groups of pages, of which one keeps its objects */
 
@@ -341,6 +369,29 @@ TEST_F(hollow, objects_that_are_freed_again_are_found_out)
 		return;
 	EXPECT_EQ(128 + SIGABRT, in_child_heard(free_withdrawn, self, text, sizeof(text)));
 	EXPECT_NE(NULL, strstr(text, "free already")) { TH_LOG("%s", text); }
+}
+
+/* Objects are free again when all they lie on is there, and have their tags, whoever fails when. */
+TEST_F(hollow, pages_may_come_and_go_by_halves)
+{
+	struct hph_zone *zone = hph_zone_here(self->heap);
+	unsigned int left;
+
+	for (left = 0; left < 12; left++) {
+		free_most(self);
+		advice_left = left;
+		hpheap_scavenge(self->heap, SIZE_MAX);
+		advice_left = UINT_MAX;
+		EXPECT_SOUND_SLABS(self->heap);
+		hpheap_scavenge(self->heap, SIZE_MAX);
+		advice_left = left;
+		EXPECT_FALSE(hph_thicken_back(self->heap, zone, true) && left < 2);
+		advice_left = UINT_MAX;
+		EXPECT_SOUND_SLABS(self->heap);
+		ASSERT_TRUE(take_all(self));
+		EXPECT_TRUE(all_whole(self));
+		EXPECT_SOUND_SLABS(self->heap);
+	}
 }
 
 static int use_in_child(void *arg)
