@@ -33,8 +33,7 @@ static void request(struct records *records, size_t capacity, volatile uint64_t 
 		*sum += records_read(records, records_below(records, (uint32_t)records->count));
 		return;
 	}
-	while (records->live > capacity && records->count)
-		records_remove(records, records_below(records, (uint32_t)records->count));
+	records_shrink(records, capacity);
 	records_add(records);
 }
 
@@ -59,12 +58,6 @@ static void serve(struct records *records, size_t capacity, size_t requests,
 	traffic->faults += system_faults().minor - faults;
 }
 
-static void ebb(struct records *records, size_t capacity)
-{
-	while (records->live > capacity)
-		records_remove(records, records_below(records, (uint32_t)records->count));
-}
-
 /* Requests at high tide, and what they need beyond what is there. */
 static void stay(struct records *records, size_t high, struct traffic *traffic)
 {
@@ -79,7 +72,7 @@ static void breathe_once(const struct breathing *breathing, struct records *reco
 	size_t given_back = 0;
 
 	tide->top = records_footprint(records);
-	ebb(records, low);
+	records_shrink(records, low);
 	if (breathing->turns)
 		serve(records, low, 2 * breathing->turns * records->count, &unused);
 	tide->low = records_footprint(records);

@@ -118,6 +118,12 @@ void records_remove(struct records *records, size_t which)
 	*record = records->all[--records->count];
 }
 
+void records_shrink(struct records *records, size_t bytes)
+{
+	while (records->live > bytes && records->count)
+		records_remove(records, records_below(records, (uint32_t)records->count));
+}
+
 uint64_t records_read(const struct records *records, size_t which)
 {
 	const struct record *record = &records->all[which];

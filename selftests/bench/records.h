@@ -51,6 +51,8 @@ uint32_t records_below(struct records *records, uint32_t limit);
 /* Each ends the program, with a line, when memory is refused or was overwritten. */
 void records_add(struct records *records);
 void records_remove(struct records *records, size_t which);
+/* Until no more than so many bytes live, each record as likely to go as any. */
+void records_shrink(struct records *records, size_t bytes);
 uint64_t records_read(const struct records *records, size_t which);
 
 /* Without what the process had when the records were opened. */

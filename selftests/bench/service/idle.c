@@ -4,10 +4,9 @@
  *
  * Its records are those of breathing.c, of 64 bytes to 4 MiB. It fills up, lives until as many came
  * anew as it has, twice, is shrunk to 30 %, each record as likely to go as any, and then does
- * nothing for three seconds. A round is such a
- * life, of the seed that it is told; it writes the bytes that are resident then, those that are
- * live, and those on huge pages. What comes of a second life depends on the first: a
- * process is for one.
+ * nothing for three seconds. A round is such a life, of the seed that it is told; it writes the
+ * bytes that are resident then, those that are live, and those on huge pages. What comes of a
+ * second life depends on the first: a process is for one.
  */
 #include "service.h"
 
@@ -33,12 +32,6 @@ static void prepare(size_t mib, bool by_hand)
 	system_warm(peak / 2 * 3);
 }
 
-static void shrink(struct records *records, size_t bytes)
-{
-	while (records->live > bytes)
-		records_remove(records, records_below(records, (uint32_t)records->count));
-}
-
 static void run(uint64_t seed)
 {
 	const struct allocator allocator = { .alloc = malloc_take, .free = malloc_give };
@@ -50,10 +43,10 @@ static void run(uint64_t seed)
 	while (records.live < peak)
 		records_add(&records);
 	for (left = 2 * records.count; left; left--) {
-		shrink(&records, peak);
+		records_shrink(&records, peak);
 		records_add(&records);
 	}
-	shrink(&records, peak / 100 * LOW_PERCENT);
+	records_shrink(&records, peak / 100 * LOW_PERCENT);
 	footprint = records_rest(&records, REST_SECONDS, NULL);
 	printf("%" PRIu64 " %" PRIu64 " %" PRIu64 "\n", footprint.resident, footprint.live,
 	       footprint.huge);
