@@ -43,6 +43,7 @@ static const char *const kind_names[] = {
 	[HPHEAP_REGION_EMPTY] = "empty",
 	[HPHEAP_REGION_FENCED] = "fenced",
 	[HPHEAP_REGION_LOST] = "lost",
+	[HPHEAP_REGION_HOLLOW] = "hollow",
 };
 
 static void write_same(struct picture *picture)
@@ -113,7 +114,8 @@ static int draw(const struct hpheap_region *region, void *arg)
 	struct picture *picture = arg;
 	const bool used = region->kind == HPHEAP_REGION_SPAN;
 	const bool memory = region->kind != HPHEAP_REGION_EMPTY &&
-			    region->kind != HPHEAP_REGION_LOST;
+			    region->kind != HPHEAP_REGION_LOST &&
+			    region->kind != HPHEAP_REGION_HOLLOW;
 	const uintptr_t end = region->address + region->bytes;
 	uintptr_t addr;
 

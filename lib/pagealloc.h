@@ -56,7 +56,7 @@ struct hph_sparse {
 	unsigned int group;	/* heap pages in a base page, at least 1 */
 	unsigned int idle;	/* unchanged since so many windows began; */
 	unsigned int rested;	/* and not thinned in so many */
-	bool all;		/* also those that were combed before in vain: see sparse.c */
+	bool all;		/* also those that were combed before: see sparse.c */
 };
 
 /* A span in a thread's cache. */
@@ -142,14 +142,13 @@ void hph_pages_unuse_unit(struct hph_pages *pages, struct hph_unit *unit);
 /* thin.c */
 struct hph_unit *hph_pages_sparsest(const struct hph_pages *pages,
 				    const struct hph_sparse *sparse);
-bool hph_pages_at_rest(const struct hph_pages *pages, const struct hph_unit *unit,
-		       const struct hph_sparse *sparse);
+bool hph_pages_may_thin(const struct hph_pages *pages, const struct hph_unit *unit,
+			const struct hph_sparse *sparse);
 bool hph_pages_unchanged(const struct hph_pages *pages, const struct hph_unit *unit,
 			 uint16_t window);
 bool hph_pages_is_sparse(const struct hph_unit *unit, const struct hph_sparse *sparse,
-			 const hph_pagemap bare);
-unsigned int hph_pages_thin(struct hph_pages *pages, struct hph_unit *unit, unsigned int group,
-			    const hph_pagemap bare, hph_pagemap away);
+			 const hph_pagemap bare, hph_pagemap away);
+void hph_pages_thin(struct hph_pages *pages, struct hph_unit *unit, const hph_pagemap away);
 void hph_pages_thicken(struct hph_pages *pages, struct hph_unit *unit, const hph_pagemap back,
 		       const hph_pagemap zero);
 struct hph_unit *hph_pages_thin_back(struct hph_pages *pages, bool early);

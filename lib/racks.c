@@ -119,7 +119,7 @@ void hph_bins_unlock(struct hph_zone *zone)
 		pthread_mutex_unlock(&zone->bin_locks[n]);
 }
 
-/* Heap pages' worth of slabs that nobody has, but for those that are hollow. */
+/* Heap pages' worth of slabs that nobody has, the hollow ones among them. */
 size_t hph_bins_slack(const struct hpheap *heap, const struct hph_zone *zone)
 {
 	size_t bytes = 0;

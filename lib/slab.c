@@ -268,8 +268,7 @@ static void keep_structures(struct hph_bin *bin, struct hph_slab *emptied)
 }
 
 /* Frees the spans of slabs of one bin, without its lock. */
-void hph_slabs_free(struct hph_zone *zone, struct hph_bin *bin,
-		    struct hph_slab *emptied)
+void hph_slabs_free(struct hph_zone *zone, struct hph_bin *bin, struct hph_slab *emptied)
 {
 	const struct hph_slab *slab;
 

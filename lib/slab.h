@@ -30,7 +30,7 @@ struct hph_slab {
 /* The slabs of a unit, by the page that each begins at. */
 struct hph_slabs {
 	struct hph_unit *next;	/* that ever had slabs, in its heap */
-	uint16_t combed;	/* in which window in vain: see sparse.c; HPH_NEVER: it was not */
+	uint16_t combed;	/* in which window last: see sparse.c; HPH_NEVER: it was not */
 	struct hph_slab *at[HPH_UNIT_PAGES / HPH_SLAB_LEAST_PAGES]; /* none has fewer pages */
 };
 
@@ -55,13 +55,11 @@ void hph_bin_settle(struct hpheap *heap, struct hph_bin *bin, struct hph_slab **
 void hph_bin_lose(struct hph_bin *bin);
 void hph_slabs_lose(const struct hpheap *heap, const struct hph_unit *unit);
 struct hph_bin *hph_slab_make(struct hpheap *heap, unsigned int class);
-void hph_slabs_free(struct hph_zone *zone, struct hph_bin *bin,
-		    struct hph_slab *emptied);
+void hph_slabs_free(struct hph_zone *zone, struct hph_bin *bin, struct hph_slab *emptied);
 void hph_slabs_free_locked(struct hph_zone *zone, struct hph_bin *bin,
 			   struct hph_slab *emptied);
 
 void hph_slab_refile(struct hph_bin *bin, struct hph_slab *slab, unsigned int before);
-
 struct hph_slab *hph_slab_next(const struct hph_unit *unit, unsigned int *next);
 
 /* hollow.c */

@@ -82,16 +82,8 @@ static void finish(struct hpheap *heap, struct hph_zone *zone, struct hph_unit *
 	atomic_fetch_sub(&heap->busy_units, 1);
 }
 
-/* May a unit be looked at, whether it is sparse? Under the zone's lock. */
-static bool is_candidate(const struct hph_pages *pages, const struct hph_unit *unit,
-			 const struct hph_sparse *sparse)
-{
-	return hph_unit_tag(unit) == hph_tag(pages->zone, HPH_UNIT_USED) && unit->divisible &&
-	       !unit->thinning && hph_pages_at_rest(pages, unit, sparse);
-}
-
 /*
- * Takes out of a unit that was a candidate just now what can go: free pages, and pages of its
+ * Takes out of a unit that could be thinned just now what can go: free pages, and pages of its
  * slabs on which nothing lies. False: it is not sparse, even if both count as free.
  */
 static bool take_out(struct hpheap *heap, struct hph_zone *zone, struct hph_unit *unit,
@@ -101,12 +93,12 @@ static bool take_out(struct hpheap *heap, struct hph_zone *zone, struct hph_unit
 	hph_pagemap bare;
 
 	lock_all(zone);
-	if (is_candidate(&zone->pages, unit, sparse)) {
+	if (hph_pages_may_thin(&zone->pages, unit, sparse)) {
 		hph_slabs_bare(unit, bare);
-		is_sparse = hph_pages_is_sparse(unit, sparse, bare);
+		is_sparse = hph_pages_is_sparse(unit, sparse, bare, away);
 	}
 	if (is_sparse) {
-		hph_pages_thin(&zone->pages, unit, sparse->group, bare, away);
+		hph_pages_thin(&zone->pages, unit, away);
 		hph_slabs_withdraw(zone, unit, away);
 		atomic_fetch_add(&heap->busy_units, 1);
 	}
@@ -136,7 +128,7 @@ static struct hph_unit *next_slabbed(const struct hph_zone *zone, const struct h
 
 	for (steps = COMB_STEPS; (unit = *next) && steps; steps--) {
 		*next = unit->slabs->next;
-		if (!is_candidate(pages, unit, sparse) ||
+		if (!hph_pages_may_thin(pages, unit, sparse) ||
 		    (!sparse->all && hph_pages_unchanged(pages, unit, unit->slabs->combed)))
 			continue;
 		unit->slabs->combed = hph_pages_window(pages);
@@ -280,7 +272,6 @@ static struct hph_unit *begin(struct hpheap *heap, struct hph_unit *unit, struct
 
 	if (!unit)
 		return NULL;
-
 	for (word = 0; word < HPH_UNIT_WORDS; word++) {
 		back->all[word] = unit->away[word];
 		back->clean[word] = unit->away[word] & ~unit->used[word];

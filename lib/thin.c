@@ -92,22 +92,25 @@ bool hph_pages_unchanged(const struct hph_pages *pages, const struct hph_unit *u
 	return window != HPH_NEVER && since(pages, changed) > since(pages, window);
 }
 
-/* Has a unit not changed for long enough, nor been thinned? */
-bool hph_pages_at_rest(const struct hph_pages *pages, const struct hph_unit *unit,
-		       const struct hph_sparse *sparse)
+/* May a unit be thinned, if it is sparse: has it not changed for long enough, nor been thinned? */
+bool hph_pages_may_thin(const struct hph_pages *pages, const struct hph_unit *unit,
+			const struct hph_sparse *sparse)
 {
 	const uint16_t changed = atomic_load_explicit(&unit->changed, memory_order_relaxed);
 
-	return since(pages, changed) >= sparse->idle &&
+	return hph_unit_tag(unit) == hph_tag(pages->zone, HPH_UNIT_USED) && unit->divisible &&
+	       !unit->thinning && since(pages, changed) >= sparse->idle &&
 	       (unit->thinned == HPH_NEVER || since(pages, unit->thinned) >= sparse->rested);
 }
 
-/* Is little of a used unit in use, if @bare pages count as free, and can some of it go? */
+/*
+ * Is little of a used unit in use, if @bare pages of slabs count as free, and can some of it go?
+ * @away: out: all that can
+ */
 bool hph_pages_is_sparse(const struct hph_unit *unit, const struct hph_sparse *sparse,
-			 const hph_pagemap bare)
+			 const hph_pagemap bare, hph_pagemap away)
 {
 	unsigned int used = 0, word;
-	hph_pagemap away;
 
 	for (word = 0; word < HPH_UNIT_WORDS; word++)
 		used += (unsigned int)__builtin_popcountll(unit->used[word] & ~unit->away[word] &
@@ -126,6 +129,7 @@ struct hph_unit *hph_pages_sparsest(const struct hph_pages *pages, const struct 
 	static const hph_pagemap none;
 	unsigned int length = HPH_UNIT_PAGES, density, tries;
 	struct hph_unit *unit;
+	hph_pagemap away;
 
 	while (length > sparse->group) {
 		length = hph_map_last(pages->lengths, length - 1, true);
@@ -134,9 +138,8 @@ struct hph_unit *hph_pages_sparsest(const struct hph_pages *pages, const struct 
 		for (density = 0; density < HPH_DENSITIES; density++) {
 			unit = pages->bins[length][density];
 			for (tries = SPARSE_TRIES; unit && tries; tries--, unit = unit->link[NEXT])
-				if (unit->divisible && !unit->thinning &&
-				    hph_pages_at_rest(pages, unit, sparse) &&
-				    hph_pages_is_sparse(unit, sparse, none))
+				if (hph_pages_may_thin(pages, unit, sparse) &&
+				    hph_pages_is_sparse(unit, sparse, none, away))
 					return unit;
 		}
 	}
@@ -145,21 +148,16 @@ struct hph_unit *hph_pages_sparsest(const struct hph_pages *pages, const struct 
 
 /**
  * hph_pages_thin() - take out of a used unit what can be given back of it
- * @group: heap pages in a base page, at least 1
- * @bare: pages of slabs that can go, too
- * @away: out: all that goes; the slabs' caller withdraws their objects from there
+ * @away: that, by hph_pages_is_sparse(); of pages of slabs the caller withdraws the objects
  *
- * It is thinning until hph_pages_thicken(). Return: how many.
+ * The unit is thinning until hph_pages_thicken().
  */
-unsigned int hph_pages_thin(struct hph_pages *pages, struct hph_unit *unit, unsigned int group,
-			    const hph_pagemap bare, hph_pagemap away)
+void hph_pages_thin(struct hph_pages *pages, struct hph_unit *unit, const hph_pagemap away)
 {
-	const unsigned int nr = whole_base_pages(unit, group, bare, away);
+	const unsigned int nr = hph_map_count_both(away, away, 0, HPH_UNIT_PAGES);
 	const unsigned int hollow = hph_map_count_both(away, unit->used, 0, HPH_UNIT_PAGES);
 	unsigned int word;
 
-	if (!nr)
-		return 0;
 	hph_pages_unfile(pages, unit);
 	if (!unit->nr_away)
 		list_add(pages, unit);
@@ -173,7 +171,6 @@ unsigned int hph_pages_thin(struct hph_pages *pages, struct hph_unit *unit, unsi
 	unit->thinning = true;
 	unit->thinned = hph_pages_window(pages);
 	hph_pages_file(pages, unit);
-	return nr;
 }
 
 /**

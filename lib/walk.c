@@ -72,7 +72,7 @@ static uint32_t kind_of(const struct hpheap *heap, const struct hph_unit *unit, 
 	return heap->efence ? HPHEAP_REGION_FENCED : HPHEAP_REGION_CACHED;
 }
 
-/* A slab's pages, as far as they are all there, or all away. */
+/* Of a slab's pages some may be hollow: a region is as far as they are alike. */
 static void leave_out_hollow(const struct hph_unit *unit, unsigned int page,
 			     struct hpheap_region *region)
 {
@@ -80,7 +80,7 @@ static void leave_out_hollow(const struct hph_unit *unit, unsigned int page,
 	const size_t alike = hph_page_addr(hph_map_next(unit->away, page, !away) - page);
 
 	if (away)
-		region->kind = HPHEAP_REGION_EMPTY;
+		region->kind = HPHEAP_REGION_HOLLOW;
 	if (region->bytes > alike)
 		region->bytes = alike;
 }
@@ -112,6 +112,12 @@ static void region_in_unit(const struct hpheap *heap, const struct hph_unit *uni
 	region->rest = region->kind != HPHEAP_REGION_EMPTY && addr != hph_found_addr(&found);
 }
 
+static bool has_memory(uint32_t kind)
+{
+	return kind != HPHEAP_REGION_EMPTY && kind != HPHEAP_REGION_LOST &&
+	       kind != HPHEAP_REGION_HOLLOW;
+}
+
 static void walk_block(const struct hpheap *heap, const struct hph_block *block,
 		       struct record *record)
 {
@@ -141,7 +147,7 @@ static void walk_block(const struct hpheap *heap, const struct hph_block *block,
 		case HPH_UNIT_FENCED:
 			break;
 		}
-		if (region.kind != HPHEAP_REGION_EMPTY && region.kind != HPHEAP_REGION_LOST) {
+		if (has_memory(region.kind)) {
 			region.node = unit->node;
 			region.backend = backend_of(heap, unit);
 		}

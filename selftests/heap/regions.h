@@ -11,7 +11,7 @@
 #include "heap.h"
 
 #define MOST_REGIONS	20000
-#define KINDS		(HPHEAP_REGION_LOST + 1)
+#define KINDS		(HPHEAP_REGION_HOLLOW + 1)
 
 struct walk {
 	size_t count;
@@ -91,7 +91,8 @@ static int note_region(const struct hpheap_region *region, void *arg)
 	walk->count++;
 	walk->bytes[region->kind % KINDS] += region->bytes;
 	walk->spans += !region->rest && (region->kind == HPHEAP_REGION_SPAN ||
-					 region->kind == HPHEAP_REGION_LOST);
+					 region->kind == HPHEAP_REGION_LOST ||
+					 region->kind == HPHEAP_REGION_HOLLOW);
 	if (region->kind == HPHEAP_REGION_FREE && (end & ~(UNIT - 1)) > first_unit)
 		walk->huge += (end & ~(UNIT - 1)) - first_unit;
 	walk->backends[region->backend % (HPHEAP_BACKEND_SMALL + 1)] += region->bytes;
@@ -121,8 +122,10 @@ static const char *compare_walk(const struct walk *walk, const struct hpheap_sta
 		return "committed_bytes";
 	if (bytes[HPHEAP_REGION_SPAN] + bytes[HPHEAP_REGION_CACHED] + bytes[HPHEAP_REGION_FREE] +
 	    bytes[HPHEAP_REGION_EMPTY] + bytes[HPHEAP_REGION_FENCED] +
-	    bytes[HPHEAP_REGION_LOST] != stats->address_bytes)
+	    bytes[HPHEAP_REGION_LOST] + bytes[HPHEAP_REGION_HOLLOW] != stats->address_bytes)
 		return "address_bytes";
+	if (bytes[HPHEAP_REGION_HOLLOW] > stats->away_bytes)
+		return "away_bytes";
 	if (walk->backends[HPHEAP_BACKEND_DEVICE] != stats->device_bytes)
 		return "device_bytes";
 	if (stats->backend == HPHEAP_BACKEND_DEVICE &&

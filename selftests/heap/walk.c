@@ -20,6 +20,7 @@ static const char *const kinds[KINDS] = {
 	[HPHEAP_REGION_EMPTY] = "empty",
 	[HPHEAP_REGION_FENCED] = "fenced",
 	[HPHEAP_REGION_LOST] = "lost",
+	[HPHEAP_REGION_HOLLOW] = "hollow",
 };
 
 static const char *const backends[] = { "-", "device", "thp", "small" };
