@@ -22,7 +22,7 @@ void hph_batch_put_empty(struct hpheap *heap, struct hph_zone *zone, const struc
 {
 	size_t i;
 
-	pthread_mutex_lock(&zone->lock);
+	hph_lock(&zone->lock);
 	for (i = 0; i < batch->reach; i++) {
 		if (get(heap, batch->first + i)->stale)
 			hph_purgeable_add(&zone->pages, batch->first + i, 1);
@@ -30,7 +30,7 @@ void hph_batch_put_empty(struct hpheap *heap, struct hph_zone *zone, const struc
 			hph_pages_add_empty(&zone->pages, batch->first + i, 1);
 	}
 	atomic_fetch_sub(&heap->busy_units, batch->reach);
-	pthread_mutex_unlock(&zone->lock);
+	hph_unlock(&zone->lock);
 }
 
 static int detach(struct hph_unit *unit)
@@ -86,9 +86,9 @@ static int fall_back(struct hpheap *heap, struct hph_unit *unit, int node, int w
 
 	if (!heap->fallback)
 		return why;
-	pthread_mutex_lock(&zone->lock);
+	hph_lock(&zone->lock);
 	zone->fallback_errno = -why;
-	pthread_mutex_unlock(&zone->lock);
+	hph_unlock(&zone->lock);
 	return attach_to(heap, heap->fallback, unit->number, 1, node);
 }
 
@@ -182,9 +182,9 @@ int hph_batch_fill(struct hpheap *heap, struct hph_zone *zone, const struct hph_
 		if (error)
 			break;
 	}
-	pthread_mutex_lock(&zone->lock);
+	hph_lock(&zone->lock);
 	zone->commits += i;
-	pthread_mutex_unlock(&zone->lock);
+	hph_unlock(&zone->lock);
 	if (error) {
 		atomic_fetch_sub(&heap->held_units, batch->units - i);
 		hph_batch_put_empty(heap, zone, &(struct hph_batch){

@@ -30,7 +30,7 @@ unsigned int hph_depot_take(const struct hpheap *heap, struct hph_bin *bin, uint
 {
 	unsigned int got;
 
-	pthread_mutex_lock(bin->lock);
+	hph_lock(bin->lock);
 	if (bin->ready) {
 		got = bin->ready < wanted ? bin->ready : wanted;
 		bin->ready -= got;
@@ -38,7 +38,7 @@ unsigned int hph_depot_take(const struct hpheap *heap, struct hph_bin *bin, uint
 	} else {
 		got = hph_bin_take(bin, slots, wanted);
 	}
-	pthread_mutex_unlock(bin->lock);
+	hph_unlock(bin->lock);
 	tag_fresh(heap, slots, got);
 	return got;
 }
@@ -50,13 +50,13 @@ void hph_depot_put(struct hpheap *heap, struct hph_zone *zone, unsigned int clas
 	struct hph_bin *bin = &zone->bins[class];
 	struct hph_slab *emptied = NULL;
 
-	pthread_mutex_lock(bin->lock);
+	hph_lock(bin->lock);
 	if (count > 1 && bin->ready + count <= 2u * hph_classes[class].most) {
 		memcpy(bin->depot + bin->ready, slots, count * sizeof(slots[0]));
 		bin->ready += count;
 	} else {
 		hph_bin_put(heap, bin, slots, count, true, &emptied);
 	}
-	pthread_mutex_unlock(bin->lock);
+	hph_unlock(bin->lock);
 	hph_slabs_free(zone, bin, emptied);
 }

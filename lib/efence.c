@@ -29,16 +29,16 @@ static void retire(struct hpheap *heap, struct hph_zone *zone, uintptr_t number)
 	struct hph_unit *unit = hph_unitmap_get(&heap->map, number);
 	bool detached = false, done;
 
-	pthread_mutex_lock(&zone->lock);
+	hph_lock(&zone->lock);
 	done = unit->nr_fenced == HPH_UNIT_PAGES && !unit->thinning &&
 	       hph_unit_state(unit) == HPH_UNIT_USED;
 	unit->thinning |= done;
 	atomic_fetch_add(&heap->busy_units, done);
-	pthread_mutex_unlock(&zone->lock);
+	hph_unlock(&zone->lock);
 	if (!done)
 		return;
 	done = !unit->owner->ops->release(unit->owner, hph_unit_addr(number), &detached);
-	pthread_mutex_lock(&zone->lock);
+	hph_lock(&zone->lock);
 	unit->thinning = false;
 	if (done) {
 		hph_count_owners(heap, zone, number, 1, false);
@@ -48,7 +48,7 @@ static void retire(struct hpheap *heap, struct hph_zone *zone, uintptr_t number)
 		atomic_fetch_sub(&heap->committed_units, 1);
 	}
 	atomic_fetch_sub(&heap->busy_units, 1);
-	pthread_mutex_unlock(&zone->lock);
+	hph_unlock(&zone->lock);
 }
 
 /**
@@ -64,7 +64,7 @@ void hph_fence(struct hpheap *heap, struct hph_zone *zone, const struct hph_foun
 	uintptr_t number, begin, end;
 
 	hph_pages_fence(&zone->pages, found);
-	pthread_mutex_unlock(&zone->lock);
+	hph_unlock(&zone->lock);
 	if (hph_os_forbid(addr, bytes))
 		atomic_store(&heap->exhausted, true);
 	for (number = found->unit->number; number <= last; number++) {

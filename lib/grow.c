@@ -110,10 +110,10 @@ static void keep_stranded(struct hpheap *heap, struct hph_zone *zone)
 
 	if (!units || hph_unitmap_prepare(&heap->map, &heap->meta, first, units))
 		return;
-	pthread_mutex_lock(&zone->lock);
+	hph_lock(&zone->lock);
 	introduce(heap, zone, first, units);
 	hph_pages_add_empty(&zone->pages, first, units);
-	pthread_mutex_unlock(&zone->lock);
+	hph_unlock(&zone->lock);
 }
 
 static int take_new(struct hpheap *heap, struct hph_zone *zone, size_t units, size_t align,
@@ -143,7 +143,7 @@ static int take_new(struct hpheap *heap, struct hph_zone *zone, size_t units, si
 	batch->reach = end - batch->first;
 	if (batch->reach > units + ahead)
 		batch->reach = units + ahead;
-	pthread_mutex_lock(&zone->lock);
+	hph_lock(&zone->lock);
 	introduce(heap, zone, first, asked);
 	/* What is only there for the alignment. */
 	if (batch->first > first)
@@ -152,7 +152,7 @@ static int take_new(struct hpheap *heap, struct hph_zone *zone, size_t units, si
 		hph_pages_add_empty(&zone->pages, batch->first + batch->reach,
 				    end - (batch->first + batch->reach));
 	atomic_fetch_add(&heap->busy_units, batch->reach);
-	pthread_mutex_unlock(&zone->lock);
+	hph_unlock(&zone->lock);
 	return 0;
 }
 
@@ -161,12 +161,12 @@ static bool take_empty(struct hpheap *heap, struct hph_zone *zone, size_t units,
 {
 	bool found;
 
-	pthread_mutex_lock(&zone->lock);
+	hph_lock(&zone->lock);
 	found = hph_purgeable_take(&zone->pages, units, align, &batch->first) ||
 		hph_runs_take(&zone->pages.empty, units, align, &batch->first);
 	if (found)
 		atomic_fetch_add(&heap->busy_units, units);
-	pthread_mutex_unlock(&zone->lock);
+	hph_unlock(&zone->lock);
 	batch->units = batch->reach = units;
 	batch->lazy = 0;
 	return found;
@@ -235,9 +235,9 @@ static bool take_behind(struct hpheap *heap, struct hph_zone *zone, uintptr_t fi
 {
 	size_t there;
 
-	pthread_mutex_lock(&zone->lock);
+	hph_lock(&zone->lock);
 	there = hph_runs_length(&zone->pages.empty, first);
-	pthread_mutex_unlock(&zone->lock);
+	hph_unlock(&zone->lock);
 	if (there < units) {
 		if (!is_next(heap, hph_unit_addr(first + there)) ||
 		    take_new(heap, zone, units - there, 1, 0, batch))
@@ -245,13 +245,13 @@ static bool take_behind(struct hpheap *heap, struct hph_zone *zone, uintptr_t fi
 		hph_batch_put_empty(heap, zone, batch);
 	}
 	*batch = (struct hph_batch){ .first = first, .units = units, .reach = units };
-	pthread_mutex_lock(&zone->lock);
+	hph_lock(&zone->lock);
 	there = hph_runs_length(&zone->pages.empty, first);
 	if (there >= units) {
 		hph_runs_cut(&zone->pages.empty, get(heap, first), first, units);
 		atomic_fetch_add(&heap->busy_units, units);
 	}
-	pthread_mutex_unlock(&zone->lock);
+	hph_unlock(&zone->lock);
 	return there >= units;
 }
 
@@ -266,13 +266,13 @@ static void lengthen(struct hpheap *heap, struct hph_zone *zone, size_t units)
 	uintptr_t behind = 0;
 	struct hph_batch batch;
 
-	pthread_mutex_lock(&zone->lock);
+	hph_lock(&zone->lock);
 	run = hph_runs_longest(&zone->pages.free);
 	if (run && run->run < units) {
 		behind = run->number + run->run;
 		units -= run->run;
 	}
-	pthread_mutex_unlock(&zone->lock);
+	hph_unlock(&zone->lock);
 	if (!behind || !charge(heap, units, false))
 		return;
 	if (!take_behind(heap, zone, behind, units, &batch)) {
@@ -281,10 +281,10 @@ static void lengthen(struct hpheap *heap, struct hph_zone *zone, size_t units)
 	}
 	if (hph_batch_fill(heap, zone, &batch, zone->node))
 		return;
-	pthread_mutex_lock(&zone->lock);
+	hph_lock(&zone->lock);
 	hph_batch_account(heap, zone, &batch);
 	hph_pages_add_free(&zone->pages, batch.first, batch.units);
-	pthread_mutex_unlock(&zone->lock);
+	hph_unlock(&zone->lock);
 }
 
 /* A span in the longest free run, made as long as that takes; 0: there is no room behind it. */
@@ -297,9 +297,9 @@ static uintptr_t grow_behind(struct hpheap *heap, struct hph_zone *zone,
 	if (want->lazy || units == 1 || hph_want_unit_align(want) != 1)
 		return 0;
 	lengthen(heap, zone, units);
-	pthread_mutex_lock(&zone->lock);
+	hph_lock(&zone->lock);
 	addr = hph_pages_alloc(&zone->pages, want, zero);
-	pthread_mutex_unlock(&zone->lock);
+	hph_unlock(&zone->lock);
 	return addr;
 }
 
@@ -313,9 +313,9 @@ static void put_together(struct hpheap *heap, struct hph_zone *zone, size_t unit
 	size_t bytes = 0;
 	bool scattered;
 
-	pthread_mutex_lock(&zone->lock);
+	hph_lock(&zone->lock);
 	scattered = zone->pages.free_units >= units;
-	pthread_mutex_unlock(&zone->lock);
+	hph_unlock(&zone->lock);
 	if (scattered)
 		hph_shrink_zone(heap, zone, units, false, &bytes);
 }
@@ -339,10 +339,10 @@ static uintptr_t grow_into(struct hpheap *heap, struct hph_zone *zone,
 	batch.lazy = want->lazy ? want->pages / HPH_UNIT_PAGES : 0;
 	if (hph_batch_fill(heap, zone, &batch, zone->node))
 		return 0;
-	pthread_mutex_lock(&zone->lock);
+	hph_lock(&zone->lock);
 	hph_batch_account(heap, zone, &batch);
 	addr = hph_pages_carve(&zone->pages, batch.first, want, zero);
-	pthread_mutex_unlock(&zone->lock);
+	hph_unlock(&zone->lock);
 	return addr;
 }
 
@@ -352,10 +352,10 @@ static void note_growth(struct hpheap *heap, struct hph_zone *zone)
 	bool ahead;
 
 	hph_scavenger_want();
-	pthread_mutex_lock(&zone->lock);
+	hph_lock(&zone->lock);
 	ahead = (zone->pages.used_units >= HPH_AHEAD_LEAST || zone->pages.thin) &&
 		atomic_load(&heap->limit_units) == SIZE_MAX && !atomic_exchange(&zone->grew, true);
-	pthread_mutex_unlock(&zone->lock);
+	hph_unlock(&zone->lock);
 	if (ahead)
 		hph_scavenger_hurry();
 }
@@ -448,10 +448,10 @@ int hph_grow_reserve(struct hpheap *heap, struct hph_zone *zone, size_t units, i
 			hph_put_emptied(heap, zone, batch.first, batch.units, false, &bytes);
 			continue;
 		}
-		pthread_mutex_lock(&zone->lock);
+		hph_lock(&zone->lock);
 		hph_batch_account(heap, zone, &batch);
 		hph_pages_add_free(&zone->pages, batch.first, batch.units);
-		pthread_mutex_unlock(&zone->lock);
+		hph_unlock(&zone->lock);
 	}
 	return error;
 }

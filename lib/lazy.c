@@ -20,9 +20,9 @@ static void add_lazy(struct hpheap *heap, const struct hph_unit *first, size_t u
 {
 	struct hph_zone *zone = &heap->zones[hph_unit_zone(first)];
 
-	pthread_mutex_lock(&zone->lock);
+	hph_lock(&zone->lock);
 	zone->pages.lazy_units += units;
-	pthread_mutex_unlock(&zone->lock);
+	hph_unlock(&zone->lock);
 }
 
 static struct hph_unit *get(const struct hpheap *heap, uintptr_t number)

@@ -61,20 +61,20 @@ size_t hph_purgeable_release(struct hpheap *heap, struct hph_zone *zone, size_t 
 	bool released;
 
 	while (done < units) {
-		pthread_mutex_lock(&zone->lock);
+		hph_lock(&zone->lock);
 		taken = hph_purgeable_take_last(&zone->pages, 1, &first);
 		atomic_fetch_add(&heap->busy_units, taken);
-		pthread_mutex_unlock(&zone->lock);
+		hph_unlock(&zone->lock);
 		if (!taken)
 			break;
 		released = !hph_release_unit(hph_unitmap_get(&heap->map, first));
-		pthread_mutex_lock(&zone->lock);
+		hph_lock(&zone->lock);
 		if (released)
 			hph_pages_add_empty(&zone->pages, first, 1);
 		else
 			hph_purgeable_add(&zone->pages, first, 1);
 		atomic_fetch_sub(&heap->busy_units, 1);
-		pthread_mutex_unlock(&zone->lock);
+		hph_unlock(&zone->lock);
 		if (!released)
 			break;
 		done++;

@@ -28,9 +28,9 @@ static void put_home(struct hpheap *heap, struct hph_zone *zone, unsigned int cl
 	struct hph_bin *bin = &zone->bins[class];
 	struct hph_slab *emptied = NULL;
 
-	pthread_mutex_lock(bin->lock);
+	hph_lock(bin->lock);
 	hph_bin_put(heap, bin, slots, count, false, &emptied);
-	pthread_mutex_unlock(bin->lock);
+	hph_unlock(bin->lock);
 	hph_slabs_free(zone, bin, emptied);
 }
 
@@ -72,10 +72,10 @@ void hph_bins_settle(struct hpheap *heap, struct hph_zone *zone)
 		struct hph_bin *bin = &zone->bins[class];
 		struct hph_slab *emptied = NULL;
 
-		pthread_mutex_lock(bin->lock);
+		hph_lock(bin->lock);
 		if (bin->slabs)
 			hph_bin_settle(heap, bin, &emptied);
-		pthread_mutex_unlock(bin->lock);
+		hph_unlock(bin->lock);
 		hph_slabs_free(zone, bin, emptied);
 	}
 }
@@ -92,12 +92,12 @@ void hph_bins_settle_idle(struct hpheap *heap, struct hph_zone *zone)
 		struct hph_slab *emptied = NULL;
 		uint64_t look;
 
-		pthread_mutex_lock(bin->lock);
+		hph_lock(bin->lock);
 		look = bin->taken * 31 + bin->slabs + (bin->ready ? bin->depot[bin->ready - 1] : 0);
 		if (bin->slabs && look == bin->look)
 			hph_bin_settle(heap, bin, &emptied);
 		bin->look = look;
-		pthread_mutex_unlock(bin->lock);
+		hph_unlock(bin->lock);
 		hph_slabs_free(zone, bin, emptied);
 	}
 }
@@ -108,7 +108,7 @@ void hph_bins_lock(struct hph_zone *zone)
 	unsigned int n;
 
 	for (n = 0; n < HPH_BIN_LOCKS; n++)
-		pthread_mutex_lock(&zone->bin_locks[n]);
+		hph_lock(&zone->bin_locks[n]);
 }
 
 void hph_bins_unlock(struct hph_zone *zone)
@@ -116,7 +116,7 @@ void hph_bins_unlock(struct hph_zone *zone)
 	unsigned int n;
 
 	for (n = 0; n < HPH_BIN_LOCKS; n++)
-		pthread_mutex_unlock(&zone->bin_locks[n]);
+		hph_unlock(&zone->bin_locks[n]);
 }
 
 /* Heap pages' worth of slabs that nobody has, the hollow ones among them. */
@@ -130,10 +130,10 @@ size_t hph_bins_slack(const struct hpheap *heap, const struct hph_zone *zone)
 	for (class = 0; class < HPH_CLASSES; class++) {
 		const struct hph_bin *bin = &zone->bins[class];
 
-		pthread_mutex_lock(bin->lock);
+		hph_lock(bin->lock);
 		bytes += bin->slabs * hph_page_addr(hph_classes[class].pages) -
 			 bin->taken * hph_classes[class].size;
-		pthread_mutex_unlock(bin->lock);
+		hph_unlock(bin->lock);
 	}
 	return bytes >> HPH_PAGE_SHIFT;
 }

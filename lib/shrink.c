@@ -122,12 +122,12 @@ static size_t empty_away(struct hpheap *heap, struct hph_zone *zone, uintptr_t f
 		return 0;
 	for (i = 0; i < units; i++)
 		clear(get(heap, first + i), true);
-	pthread_mutex_lock(&zone->lock);
+	hph_lock(&zone->lock);
 	atomic_fetch_sub(&heap->held_units, units);
 	hph_pages_add_empty(&zone->pages, first, units);
 	atomic_fetch_sub(&heap->busy_units, units);
 	zone->releases += units;
-	pthread_mutex_unlock(&zone->lock);
+	hph_unlock(&zone->lock);
 	return units;
 }
 
@@ -140,7 +140,7 @@ static bool empty_one(struct hpheap *heap, struct hph_zone *zone, struct hph_uni
 
 	*bytes += done ? there : 0;
 
-	pthread_mutex_lock(&zone->lock);
+	hph_lock(&zone->lock);
 	atomic_fetch_sub(&heap->held_units, done);	/* while it is BUSY: see charge() */
 	if (!done)
 		put_back(heap, zone, unit);
@@ -150,7 +150,7 @@ static bool empty_one(struct hpheap *heap, struct hph_zone *zone, struct hph_uni
 		hph_pages_add_empty(&zone->pages, unit->number, 1);
 	atomic_fetch_sub(&heap->busy_units, 1);
 	zone->releases += done;
-	pthread_mutex_unlock(&zone->lock);
+	hph_unlock(&zone->lock);
 	return done;
 }
 
@@ -179,13 +179,13 @@ static size_t take_last(struct hpheap *heap, struct hph_zone *zone, size_t units
 {
 	size_t taken;
 
-	pthread_mutex_lock(&zone->lock);
+	hph_lock(&zone->lock);
 	taken = take(&zone->pages, units, first);
 	atomic_fetch_add(&heap->busy_units, taken);
 	if (taken)
 		hph_count_owners(heap, zone, *first, taken, false);
 	atomic_fetch_sub(&heap->committed_units, taken);
-	pthread_mutex_unlock(&zone->lock);
+	hph_unlock(&zone->lock);
 	return taken;
 }
 
@@ -269,9 +269,9 @@ static bool has_free(struct hpheap *heap, size_t units)
 	for (i = 0; i < heap->nr_zones && found < units; i++) {
 		struct hph_zone *zone = &heap->zones[i];
 
-		pthread_mutex_lock(&zone->lock);
+		hph_lock(&zone->lock);
 		found += zone->pages.memory_units - zone->pages.used_units;
-		pthread_mutex_unlock(&zone->lock);
+		hph_unlock(&zone->lock);
 	}
 	return found >= units;
 }

@@ -274,13 +274,13 @@ void hph_slabs_free(struct hph_zone *zone, struct hph_bin *bin, struct hph_slab 
 
 	if (!emptied)
 		return;
-	pthread_mutex_lock(&zone->lock);
+	hph_lock(&zone->lock);
 	for (slab = emptied; slab; slab = slab->link[1])
 		free_span(zone, slab);
-	pthread_mutex_unlock(&zone->lock);
-	pthread_mutex_lock(bin->lock);
+	hph_unlock(&zone->lock);
+	hph_lock(bin->lock);
 	keep_structures(bin, emptied);
-	pthread_mutex_unlock(bin->lock);
+	hph_unlock(bin->lock);
 }
 
 /* The same with both locks held. */
@@ -322,12 +322,12 @@ static struct hph_slab *new_structure(struct hpheap *heap, struct hph_bin *bin,
 
 	pthread_mutex_lock(&heap->grow);
 	ready = prepare(heap, bin, unit, class);
-	pthread_mutex_lock(bin->lock);
+	hph_lock(bin->lock);
 	if (ready && bin->unused) {
 		slab = bin->unused;
 		bin->unused = slab->link[1];
 	}
-	pthread_mutex_unlock(bin->lock);
+	hph_unlock(bin->lock);
 	if (ready && !slab)
 		slab = hph_meta_alloc(&heap->meta, sizeof(*slab) + words * sizeof(slab->free[0]));
 	pthread_mutex_unlock(&heap->grow);
@@ -385,10 +385,10 @@ struct hph_bin *hph_slab_make(struct hpheap *heap, unsigned int class)
 	}
 	set_up(slab, unit, (uintptr_t)span, class);
 	hph_memcheck_close(span, bytes);
-	pthread_mutex_lock(bin->lock);
+	hph_lock(bin->lock);
 	bin->slabs++;
 	put_empty(bin, slab, &surplus);	/* Another thread may have had one, too. */
-	pthread_mutex_unlock(bin->lock);
+	hph_unlock(bin->lock);
 	hph_slabs_free(&heap->zones[hph_unit_zone(unit)], bin, surplus);
 	return bin;
 }

@@ -4,6 +4,7 @@
 
 #include <pthread.h>
 
+#include "lock.h"
 #include "sizeclass.h"
 #include "unit.h"
 

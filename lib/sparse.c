@@ -64,12 +64,12 @@ static int for_each_run(const struct hph_unit *unit, const hph_pagemap map, hph_
 static void lock_all(struct hph_zone *zone)
 {
 	hph_bins_lock(zone);
-	pthread_mutex_lock(&zone->lock);
+	hph_lock(&zone->lock);
 }
 
 static void unlock_all(struct hph_zone *zone)
 {
-	pthread_mutex_unlock(&zone->lock);
+	hph_unlock(&zone->lock);
 	hph_bins_unlock(zone);
 }
 
@@ -112,9 +112,9 @@ static struct hph_unit *take_sparse(struct hpheap *heap, struct hph_zone *zone,
 {
 	struct hph_unit *unit;
 
-	pthread_mutex_lock(&zone->lock);
+	hph_lock(&zone->lock);
 	unit = hph_pages_sparsest(&zone->pages, sparse);
-	pthread_mutex_unlock(&zone->lock);
+	hph_unlock(&zone->lock);
 	return unit && take_out(heap, zone, unit, sparse, away) ? unit : NULL;
 }
 
@@ -148,9 +148,9 @@ static struct hph_unit *take_combed(struct hpheap *heap, struct hph_zone *zone,
 	struct hph_unit *unit;
 
 	for (; *next && tries; tries--) {
-		pthread_mutex_lock(&zone->lock);
+		hph_lock(&zone->lock);
 		unit = next_slabbed(zone, sparse, next);
-		pthread_mutex_unlock(&zone->lock);
+		hph_unlock(&zone->lock);
 		if (unit && take_out(heap, zone, unit, sparse, away))
 			return unit;
 	}
@@ -319,9 +319,9 @@ bool hph_thicken_back(struct hpheap *heap, struct hph_zone *zone, bool early)
 	struct back back;
 	int error;
 
-	pthread_mutex_lock(&zone->lock);
+	hph_lock(&zone->lock);
 	unit = begin(heap, hph_pages_thin_back(&zone->pages, early), &back);
-	pthread_mutex_unlock(&zone->lock);
+	hph_unlock(&zone->lock);
 	if (!unit)
 		return false;
 	error = thicken(heap, zone, unit, &back);
@@ -341,9 +341,9 @@ uintptr_t hph_thicken_span(struct hpheap *heap, struct hph_zone *zone,
 	uintptr_t addr = 0;
 	struct back back;
 
-	pthread_mutex_lock(&zone->lock);
+	hph_lock(&zone->lock);
 	unit = begin(heap, hph_pages_thin_fit(&zone->pages, want), &back);
-	pthread_mutex_unlock(&zone->lock);
+	hph_unlock(&zone->lock);
 	if (!unit)
 		return 0;
 	if (!thicken(heap, zone, unit, &back))

@@ -38,12 +38,8 @@ static int map_nodes(struct hpheap *heap, const uint32_t *nodes)
 int hph_zones_init(struct hpheap *heap)
 {
 	uint32_t nodes[HPH_MAX_ZONES] = { 0 };
-	pthread_mutexattr_t attr;
 	unsigned int i, n;
 
-	/* Held for less than it takes to sleep and to be woken: spin first. */
-	pthread_mutexattr_init(&attr);
-	pthread_mutexattr_settype(&attr, PTHREAD_MUTEX_ADAPTIVE_NP);
 	heap->nr_zones = 1;
 	if (heap->place.placement == HPHEAP_PLACE_LOCAL)
 		heap->nr_zones = hph_numa_nodes(nodes, HPH_MAX_ZONES);
@@ -56,9 +52,9 @@ int hph_zones_init(struct hpheap *heap)
 	for (i = 0; i < heap->nr_zones; i++) {
 		struct hph_zone *zone = &heap->zones[i];
 
-		pthread_mutex_init(&zone->lock, &attr);
+		pthread_mutex_init(&zone->lock, NULL);
 		for (n = 0; n < HPH_BIN_LOCKS; n++)
-			pthread_mutex_init(&zone->bin_locks[n], &attr);
+			pthread_mutex_init(&zone->bin_locks[n], NULL);
 		hph_pages_init(&zone->pages, &heap->map, i);
 		zone->node = heap->nr_zones > 1 ? (int)nodes[i] : HPHEAP_NODE_ANY;
 		zone->depot = hph_cache_make_depot(heap, zone);
@@ -98,7 +94,7 @@ void hph_zones_lock(struct hpheap *heap)
 	unsigned int i;
 
 	for (i = 0; i < heap->nr_zones; i++)
-		pthread_mutex_lock(&heap->zones[i].lock);
+		hph_lock(&heap->zones[i].lock);
 }
 
 void hph_zones_unlock(struct hpheap *heap)
@@ -106,5 +102,5 @@ void hph_zones_unlock(struct hpheap *heap)
 	unsigned int i;
 
 	for (i = 0; i < heap->nr_zones; i++)
-		pthread_mutex_unlock(&heap->zones[i].lock);
+		hph_unlock(&heap->zones[i].lock);
 }
