@@ -92,20 +92,23 @@ static bool is_shunned(const struct hph_pages *pages, const struct hph_unit *uni
 /* Puts a unit with spans into its bin, and tells the runs beside it. */
 void hph_pages_file(struct hph_pages *pages, struct hph_unit *unit)
 {
-	unsigned int front, tail;
+	const bool full = unit->nr_used == HPH_UNIT_PAGES;
+	unsigned int front = 0, tail = 0;
 	hph_pagemap taken;
 	bool moved;
 
-	hph_unit_taken(unit, taken);
-	front = front_of(taken);
-	tail = tail_of(taken);
+	if (!full) {
+		hph_unit_taken(unit, taken);
+		front = front_of(taken);
+		tail = tail_of(taken);
+	}
 	moved = front != unit->front || tail != unit->tail;
 
 	pages->used_units += hph_unit_state(unit) != HPH_UNIT_USED;
 	hph_unit_set_tag(unit, hph_tag(pages->zone, HPH_UNIT_USED) |
 			       (is_shunned(pages, unit) ? HPH_TAG_SHUNNED : 0));
 	hph_pages_touch(pages, unit);
-	unit->longest = (uint16_t)hph_map_longest(taken);
+	unit->longest = full ? 0 : (uint16_t)hph_map_longest(taken);
 	unit->front = (uint16_t)front;
 	unit->tail = (uint16_t)tail;
 	bin_add(pages, unit);

@@ -19,7 +19,7 @@
  * refused there are no caches.
  *
  * What a stack may hold is granted: little at first, twice as much each time it
- * was empty or full, up to a quarter of what the cache may hold in all. Where
+ * was empty or full, up to half of what the cache may hold in all. Where
  * all of that is granted, the stack that has most gives half of it up. Large spans
  * are held if all threads together hold no more of them than an eighth of the
  * heap, or 32 MiB.
@@ -27,7 +27,9 @@
  * What a full stack has too many goes to the depot, a cache of the zone itself, and who
  * finds a stack empty looks there first: where one thread allocates and another frees,
  * the spans go round without the page allocator. (Bonwick and Adams, "Magazines and
- * Vmem", USENIX 2001.)
+ * Vmem", USENIX 2001.) It has more room than a thread's, for what a thread frees all at once
+ * another one wants all at once. Large spans go there only if it was another thread that missed
+ * one last: what nobody fetches would be kept from becoming free huge units.
  *
  * A span goes back to the zone it is from, whichever thread frees it; a cache
  * holds spans of one zone only, that of the node its thread was last seen on. And it
@@ -38,9 +40,10 @@
  *    holds the heap's grow lock and has closed it; a depot under its zone's lock, by
  *    who is inside a cache or has closed all of them.
  * C2 count <= most in each stack; granted is the sum of most times its pages,
- *    and at most HPH_CACHE_PAGES.
+ *    and at most hph_cache_most_pages().
  * C3 large_pages is the sum over the large ones, at most large_most; the heap's
- *    large_granted is the sum of large_most over its caches.
+ *    large_granted is the sum of large_most over its caches. A depot needs no grant: it is
+ *    emptied before its zone gets more memory.
  * C4 recent's address, live, unit and size belong together, and are its owner's to change: what
  *    is known of a unit stays where it is for good, so live[] and the unit's tag tell at
  *    any time what begins there, as they do for any other address.
@@ -54,7 +57,9 @@
 #define LARGE_SHARE	8			/* of the heap's memory */
 #define LARGE_LEAST	((size_t)16 * HPH_UNIT_PAGES)	/* heap pages, for small heaps */
 
-_Static_assert(HPH_CACHE_PAGES / 4 >= HPH_SMALL_PAGES, "a stack holds one of each size");
+#define STACK_SHARE	2	/* of what a cache may hold is one stack's, at most */
+
+_Static_assert(HPH_CACHE_PAGES / STACK_SHARE >= HPH_SMALL_PAGES, "a stack holds one of each size");
 
 /* Gives back to the zone all but @keep spans of a stack, the oldest first. Under its lock. */
 static void give_back(struct hph_cache *cache, size_t pages, unsigned int keep)
@@ -117,9 +122,9 @@ void hph_cache_empty(struct hpheap *heap, struct hph_cache *cache)
 void hph_cache_empty_locked(struct hpheap *heap, struct hph_cache *cache, bool idle)
 {
 	hph_racks_empty(heap, cache, idle);
-	pthread_mutex_lock(&cache->zone->lock);
+	hph_lock(&cache->zone->lock);
 	hph_cache_empty(heap, cache);
-	pthread_mutex_unlock(&cache->zone->lock);
+	hph_unlock(&cache->zone->lock);
 }
 
 /* The cache serves the node its thread is on. */
@@ -134,9 +139,9 @@ void hph_cache_move_here(struct hpheap *heap, struct hph_cache *cache)
 }
 
 /* So many of a size at most, where nothing else is granted. */
-static unsigned int most_of(size_t pages)
+static unsigned int most_of(const struct hph_cache *cache, size_t pages)
 {
-	const size_t most = HPH_CACHE_PAGES / 4 / pages;
+	const size_t most = hph_cache_most_pages(cache) / STACK_SHARE / pages;
 
 	return most < HPH_CACHE_SMALL ? (unsigned int)most : HPH_CACHE_SMALL;
 }
@@ -166,11 +171,11 @@ static bool take_grant(struct hph_cache *cache, size_t except)
 static bool grant(struct hph_cache *cache, size_t pages)
 {
 	struct hph_stack *stack = &cache->stacks[pages];
-	const unsigned int limit = most_of(pages);
+	const unsigned int limit = most_of(cache, pages);
 	const unsigned int wanted = stack->most ? 2 * stack->most : 1;
 	const unsigned int more = (wanted < limit ? wanted : limit) - stack->most;
 
-	while (cache->granted + more * pages > HPH_CACHE_PAGES)
+	while (cache->granted + more * pages > hph_cache_most_pages(cache))
 		if (!take_grant(cache, pages))
 			return false;
 	stack->most += more;
@@ -242,7 +247,7 @@ static void hand_on(struct hph_cache *cache, size_t pages)
 	const unsigned int keep = cache->stacks[pages].most / 2;
 	const unsigned int given = cache->stacks[pages].count - keep;
 
-	while (there->most - there->count < given && there->most < most_of(pages))
+	while (there->most - there->count < given && there->most < most_of(depot, pages))
 		if (!grant(depot, pages))
 			break;
 	if (there->most - there->count >= given)
@@ -260,7 +265,7 @@ static void fetch(struct hph_cache *cache, size_t pages)
 	const unsigned int from = cache->number % 4 * (HPH_UNIT_PAGES / 4);
 	unsigned int ready, wanted;
 
-	pthread_mutex_lock(&cache->zone->lock);
+	hph_lock(&cache->zone->lock);
 	grant(cache, pages);
 	wanted = stack->most / 2 + 1;
 	ready = depot->stacks[pages].count;
@@ -269,7 +274,7 @@ static void fetch(struct hph_cache *cache, size_t pages)
 	else
 		stack->count = hph_pages_refill(&cache->zone->pages, (unsigned int)pages, from,
 						cache->small[pages], wanted);
-	pthread_mutex_unlock(&cache->zone->lock);
+	hph_unlock(&cache->zone->lock);
 }
 
 /**
@@ -300,6 +305,119 @@ uintptr_t hph_cache_refill(struct hpheap *heap, const struct hph_want *want, boo
 	return addr;
 }
 
+/* A large span out of a cache. */
+static struct hph_cached remove_large(struct hph_cache *cache, unsigned int which)
+{
+	const struct hph_cached span = cache->large[which];
+
+	cache->large_pages -= cache->large_size[which];
+	for (cache->nr_large--; which < cache->nr_large; which++) {
+		cache->large[which] = cache->large[which + 1];
+		cache->large_size[which] = cache->large_size[which + 1];
+	}
+	return span;
+}
+
+/* And into one that has room for it. */
+static void add_large(struct hph_cache *cache, size_t pages, struct hph_cached span)
+{
+	cache->large[cache->nr_large] = span;
+	cache->large_size[cache->nr_large++] = pages;
+	cache->large_pages += pages;
+}
+
+/* Of a size, the one that came last; nr_large: there is none. */
+static unsigned int find_large(const struct hph_cache *cache, size_t pages)
+{
+	unsigned int i = cache->nr_large;
+
+	while (i-- > 0)
+		if (cache->large_size[i] == pages)
+			return i;
+	return cache->nr_large;
+}
+
+/* The older half of a thread's large spans goes to the depot, and what was granted for it back. */
+static void pass_on_large(struct hpheap *heap, struct hph_cache *cache, struct hph_cache *depot)
+{
+	const unsigned int keep = cache->nr_large / 2;
+
+	while (cache->nr_large > keep) {
+		const size_t pages = cache->large_size[0];
+
+		add_large(depot, pages, remove_large(cache, 0));
+		cache->large_most -= pages;
+		atomic_fetch_sub(&heap->large_granted, pages);
+	}
+}
+
+/*
+ * Makes room for a large span: to the depot, if another thread had to do without one, and the
+ * depot has room; else the oldest goes home.
+ */
+static void hand_on_large(struct hpheap *heap, struct hph_cache *cache)
+{
+	struct hph_cache *depot = cache->zone->depot;
+	const bool wanted = cache->zone->missed && cache->zone->missed != cache;
+
+	if (wanted && depot->nr_large + cache->nr_large - cache->nr_large / 2 <= HPH_DEPOT_LARGE)
+		pass_on_large(heap, cache, depot);
+	else
+		give_back_large(heap, cache, cache->nr_large - 1);
+}
+
+/* May a cache have a large span more? */
+static bool have_room(struct hpheap *heap, struct hph_cache *cache, size_t pages)
+{
+	return cache->nr_large < HPH_CACHE_LARGE &&
+	       (cache->large_pages + pages <= cache->large_most || grant_large(heap, cache, pages));
+}
+
+/* A large span out of the depot, and as many more for the cache as it may have; 0: there is none. */
+static uintptr_t fetch_large(struct hpheap *heap, struct hph_cache *cache, size_t pages, bool *zero)
+{
+	struct hph_cache *depot = cache->zone->depot;
+	unsigned int which = find_large(depot, pages);
+	struct hph_cached span;
+
+	if (which == depot->nr_large)
+		return 0;
+	span = remove_large(depot, which);
+	for (which = find_large(depot, pages);
+	     which < depot->nr_large && have_room(heap, cache, pages);
+	     which = find_large(depot, pages))
+		add_large(cache, pages, remove_large(depot, which));
+	return hph_cached_out(&span, pages, zero);
+}
+
+/**
+ * hph_cache_refill_large() - a large span that the thread's cache has not got
+ *
+ * By way of the cache if the zone's depot has some, else what the zone has.
+ * Return: its address; 0: there is none, or no cache.
+ */
+uintptr_t hph_cache_refill_large(struct hpheap *heap, const struct hph_want *want, bool *zero)
+{
+	struct hph_cache *cache = hph_cache_of(heap);
+	uintptr_t addr;
+
+	if (want->align != 1 || want->pages > HPH_CACHE_LARGE_PAGES)
+		return 0;
+	if (!cache)
+		cache = hph_cache_join(heap);
+	if (!cache || !hph_cache_enter(cache))
+		return 0;
+	hph_cache_move_here(heap, cache);
+	hph_lock(&cache->zone->lock);
+	cache->zone->missed = cache;
+	addr = fetch_large(heap, cache, want->pages, zero);
+	if (!addr)
+		addr = hph_pages_alloc(&cache->zone->pages, want, zero);
+	hph_unlock(&cache->zone->lock);
+	hph_cache_exit(cache);
+	return addr;
+}
+
 /* For @pages more, at the price of what is in the cache. Under the zone's lock. */
 static bool make_room(struct hpheap *heap, struct hph_cache *cache, size_t pages)
 {
@@ -313,12 +431,10 @@ static bool make_room(struct hpheap *heap, struct hph_cache *cache, size_t pages
 			hand_on(cache, pages);
 		return stack->count < stack->most;
 	}
-	while (cache->nr_large == HPH_CACHE_LARGE ||
-	       (cache->large_pages + pages > cache->large_most &&
-		!grant_large(heap, cache, pages))) {
+	while (!have_room(heap, cache, pages)) {
 		if (!cache->nr_large)
 			return false;
-		give_back_large(heap, cache, cache->nr_large - 1);
+		hand_on_large(heap, cache);
 	}
 	return true;
 }
@@ -336,9 +452,9 @@ static bool push_after_all(struct hpheap *heap, struct hph_cache *cache, size_t 
 {
 	bool room;
 
-	pthread_mutex_lock(&cache->zone->lock);
+	hph_lock(&cache->zone->lock);
 	room = make_room(heap, cache, pages);
-	pthread_mutex_unlock(&cache->zone->lock);
+	hph_unlock(&cache->zone->lock);
 	return room && push(cache, pages, unit, addr);
 }
 
@@ -375,12 +491,12 @@ bool hph_cache_flush(struct hpheap *heap)
 		return false;
 	hph_racks_empty(heap, cache, true);
 	hph_bins_settle(heap, cache->zone);
-	pthread_mutex_lock(&cache->zone->lock);
+	hph_lock(&cache->zone->lock);
 	any = hph_cache_recent(cache) || cache->granted || cache->nr_large ||
-	      cache->zone->depot->granted;
+	      cache->zone->depot->granted || cache->zone->depot->nr_large;
 	hph_cache_empty(heap, cache);
 	hph_cache_empty(heap, cache->zone->depot);
-	pthread_mutex_unlock(&cache->zone->lock);
+	hph_unlock(&cache->zone->lock);
 	hph_cache_exit(cache);
 	return any;
 }

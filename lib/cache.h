@@ -8,8 +8,12 @@
 #define HPH_CACHE_SMALL	32
 #define HPH_CACHE_LARGE	4
 
-/* Heap pages of small spans in one cache: a huge unit's worth. */
+/* Heap pages of small spans in one cache: a huge unit's worth; in a depot: what four may lack. */
 #define HPH_CACHE_PAGES	HPH_UNIT_PAGES
+#define HPH_DEPOT_PAGES	(4 * HPH_CACHE_PAGES)
+
+/* Large spans in a depot. */
+#define HPH_DEPOT_LARGE	32
 
 /* Heap pages of large spans in one cache: if the heap can spare so many. */
 #define HPH_CACHE_LARGE_PAGES	((size_t)8 * HPH_UNIT_PAGES)
@@ -85,8 +89,8 @@ struct hph_cache {
 	const struct hph_unit *recent_unit;
 	size_t large_pages;
 	size_t large_most;	/* granted, as most is */
-	size_t large_size[HPH_CACHE_LARGE];
-	struct hph_cached large[HPH_CACHE_LARGE];
+	size_t large_size[HPH_DEPOT_LARGE];
+	struct hph_cached large[HPH_DEPOT_LARGE];	/* the oldest first, as a rule */
 	struct hph_stack stacks[HPH_SMALL_PAGES + 1]; /* by pages; [0] stays empty */
 	struct hph_cached small[HPH_SMALL_PAGES + 1][HPH_CACHE_SMALL];
 
@@ -139,6 +143,7 @@ extern _Thread_local struct hph_cache *hph_own_cache;
 
 /* cache.c: the calling thread's */
 uintptr_t hph_cache_refill(struct hpheap *heap, const struct hph_want *want, bool *zero);
+uintptr_t hph_cache_refill_large(struct hpheap *heap, const struct hph_want *want, bool *zero);
 bool hph_cache_give(struct hpheap *heap, struct hph_unit *unit, size_t pages, uintptr_t addr);
 bool hph_cache_flush(struct hpheap *heap);
 
@@ -176,6 +181,18 @@ void hph_caches_after_fork(struct hpheap *heap);
 /* Takes the grow lock itself: gives back to the zones what all caches hold. */
 void hph_caches_drain(struct hpheap *heap);
 void hph_caches_drain_idle(struct hpheap *heap);
+
+/* Is it a zone's own, for spans on their way from one thread to another? */
+static inline bool hph_cache_is_depot(const struct hph_cache *cache)
+{
+	return cache->owner == cache->zone;
+}
+
+/* Heap pages that all its stacks may hold. */
+static inline size_t hph_cache_most_pages(const struct hph_cache *cache)
+{
+	return hph_cache_is_depot(cache) ? HPH_DEPOT_PAGES : HPH_CACHE_PAGES;
+}
 
 /* Where a thread keeps its cache of a heap of this id: so many bytes into the slots. */
 static inline size_t hph_cache_slot(uint64_t id)

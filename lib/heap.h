@@ -26,6 +26,7 @@ struct hph_zone {
 	struct hph_bin *bins;	/* of slabs, by class; NULL: no object was wanted yet */
 	pthread_mutex_t bin_locks[HPH_BIN_LOCKS];	/* before lock */
 	struct hph_cache *depot; /* of spans on their way from one thread to another */
+	const struct hph_cache *missed;	/* had no large span last; it may be another thread's now */
 	size_t device_units;	/* that have memory, of the device */
 	size_t fallback_units;	/* that have memory, of the fallback */
 	uint64_t commits;

@@ -35,9 +35,9 @@ static uintptr_t alloc_in_zone(struct hph_zone *zone, const struct hph_want *wan
 {
 	uintptr_t addr;
 
-	pthread_mutex_lock(&zone->lock);
+	hph_lock(&zone->lock);
 	addr = hph_pages_alloc(&zone->pages, want, zero);
-	pthread_mutex_unlock(&zone->lock);
+	hph_unlock(&zone->lock);
 	return addr;
 }
 
@@ -61,11 +61,10 @@ static uintptr_t alloc(struct hpheap *heap, const struct hph_want *want, bool *z
 
 	if (atomic_load_explicit(&heap->exhausted, memory_order_relaxed))
 		return 0;
-	if (want->pages <= HPH_SMALL_PAGES) {
-		addr = hph_cache_refill(heap, want, zero);
-		if (addr)
-			return addr;
-	}
+	addr = want->pages <= HPH_SMALL_PAGES ? hph_cache_refill(heap, want, zero) :
+						hph_cache_refill_large(heap, want, zero);
+	if (addr)
+		return addr;
 	zone = hph_zone_here(heap);
 	addr = alloc_in_zone(zone, want, zero);
 	if (!addr && hph_cache_flush(heap))
@@ -144,15 +143,15 @@ static struct hph_zone *lock_span(struct hpheap *heap, uintptr_t addr, struct hp
 		return NULL;
 	for (;;) {
 		zone = &heap->zones[hph_unit_zone(unit)];
-		pthread_mutex_lock(&zone->lock);
+		hph_lock(&zone->lock);
 		if (zone == &heap->zones[hph_unit_zone(unit)])
 			break;
-		pthread_mutex_unlock(&zone->lock);	/* Empty ones may go to another. */
+		hph_unlock(&zone->lock);	/* Empty ones may go to another. */
 	}
 	if (hph_pages_find(&zone->pages, addr, found) && found->live &&
 	    !(hph_unit_live(found->unit, found->page) & HPH_LIVE_SLAB))
 		return zone;
-	pthread_mutex_unlock(&zone->lock);
+	hph_unlock(&zone->lock);
 	return NULL;
 }
 
@@ -192,7 +191,7 @@ static __attribute__((noinline)) void free_checked(struct hpheap *heap, uintptr_
 		return;
 	}
 	hph_pages_free(&zone->pages, &found);
-	pthread_mutex_unlock(&zone->lock);
+	hph_unlock(&zone->lock);
 	if (holes)
 		hph_empty_broken(heap, zone, SIZE_MAX);
 }
@@ -249,7 +248,7 @@ void *hpheap_span_find(struct hpheap *heap, const void *address, size_t *bytes)
 		errno = EINVAL;
 		return NULL;
 	}
-	pthread_mutex_unlock(&zone->lock);
+	hph_unlock(&zone->lock);
 	if (bytes)
 		*bytes = hph_page_addr(found.pages);
 	return (void *)hph_found_addr(&found);

@@ -20,12 +20,15 @@
 #define SANITIZED false
 #endif
 
+/* Of a span that counts as large, and two of which fit into a unit. */
+#define LARGE_PAGES	(HPH_UNIT_PAGES / 2)
+
 static void *pages(struct hpheap *heap, size_t nr)
 {
 	return hpheap_span_alloc(heap, nr * PAGE, 0, 0);
 }
 
-/* Another thread that frees spans into its cache, and waits before it ends. */
+/* Another thread that frees spans into its cache, its own or the caller's, and waits before it ends. */
 struct idler {
 	pthread_t thread;
 	struct hpheap *heap;
@@ -40,7 +43,8 @@ static void *idle(void *arg)
 	size_t i;
 
 	for (i = 0; i < idler->count; i++)
-		idler->spans[i] = pages(idler->heap, idler->pages);
+		if (!idler->spans[i])
+			idler->spans[i] = pages(idler->heap, idler->pages);
 	for (i = 0; i < idler->count; i++)
 		hpheap_span_free(idler->heap, idler->spans[i]);
 	pthread_barrier_wait(&idler->idle);
@@ -48,15 +52,20 @@ static void *idle(void *arg)
 	return NULL;
 }
 
-static bool start_idler(struct idler *idler, struct hpheap *heap, size_t count, size_t nr)
+static bool run_idler(struct idler *idler)
 {
-	*idler = (struct idler){ .heap = heap, .count = count, .pages = nr };
 	pthread_barrier_init(&idler->idle, NULL, 2);
 	pthread_barrier_init(&idler->end, NULL, 2);
 	if (pthread_create(&idler->thread, NULL, idle, idler))
 		return false;
 	pthread_barrier_wait(&idler->idle);
 	return true;
+}
+
+static bool start_idler(struct idler *idler, struct hpheap *heap, size_t count, size_t nr)
+{
+	*idler = (struct idler){ .heap = heap, .count = count, .pages = nr };
+	return run_idler(idler);
 }
 
 static void end_idler(struct idler *idler)
@@ -222,6 +231,45 @@ TEST_F(cache, passes_on_to_another_thread_what_is_too_much)
 	hpheap_span_free(self->heap, span);
 	end_idler(&self->idler);
 	EXPECT_EQ(0, stats_of(self->heap).used_bytes);
+	EXPECT_SOUND(self->heap);
+}
+
+/* Else what one thread allocates and another frees goes through the page allocator each time. */
+TEST_F(cache, passes_on_large_spans_to_another_thread_that_missed_one)
+{
+	const struct hph_cache *depot = hph_zone_here(self->heap)->depot;
+	size_t i, passed;
+	char *span;
+
+	self->idler = (struct idler){ .heap = self->heap, .count = 12 };
+	for (i = 0; i < 12; i++) {
+		self->idler.spans[i] = pages(self->heap, LARGE_PAGES);
+		ASSERT_NE(NULL, self->idler.spans[i]);
+	}
+	ASSERT_TRUE(run_idler(&self->idler));
+	passed = depot->nr_large;
+	EXPECT_LT(0, passed);
+	EXPECT_SOUND(self->heap);
+	span = pages(self->heap, LARGE_PAGES);
+	EXPECT_GT(passed, depot->nr_large);
+	for (i = 0; i < 12 && self->idler.spans[i] != span; i++)
+		;
+	EXPECT_GT(12, i);
+	EXPECT_SOUND(self->heap);
+	hpheap_span_free(self->heap, span);
+	end_idler(&self->idler);
+	EXPECT_EQ(0, stats_of(self->heap).used_bytes);
+	hpheap_scavenge(self->heap, SIZE_MAX);
+	EXPECT_EQ(0, depot->nr_large);
+	EXPECT_EQ(0, stats_of(self->heap).cached_bytes);
+	EXPECT_SOUND(self->heap);
+}
+
+TEST_F(cache, keeps_no_large_spans_for_threads_that_want_none)
+{
+	ASSERT_TRUE(start_idler(&self->idler, self->heap, 12, LARGE_PAGES));
+	EXPECT_EQ(0, hph_zone_here(self->heap)->depot->nr_large);
+	end_idler(&self->idler);
 	EXPECT_SOUND(self->heap);
 }
 

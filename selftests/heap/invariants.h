@@ -19,7 +19,7 @@ static inline int by_address(const void *a, const void *b)
 	return *x < *y ? -1 : *x > *y;
 }
 
-#define CACHED_MOST (64 * (HPH_CACHE_PAGES + HPH_CACHE_LARGE + 1))
+#define CACHED_MOST (64 * (HPH_DEPOT_PAGES + HPH_DEPOT_LARGE + 1))
 
 /* Where all cached spans begin. */
 struct cached_spans {
@@ -72,7 +72,7 @@ static inline const char *check_small(struct cached_spans *spans, const struct h
 				return wrong;
 		}
 	}
-	REQUIRE(cache->granted == granted && granted <= HPH_CACHE_PAGES,
+	REQUIRE(cache->granted == granted && granted <= hph_cache_most_pages(cache),
 		"cache %u: granted are %zu pages, not %zu (C2)", cache->number, cache->granted,
 		granted);
 	return NULL;
@@ -81,19 +81,21 @@ static inline const char *check_small(struct cached_spans *spans, const struct h
 /* C3 */
 static inline const char *check_large(struct cached_spans *spans, const struct hph_cache *cache)
 {
+	const bool depot = hph_cache_is_depot(cache);
 	size_t pages = 0, i;
 	const char *wrong;
 
-	REQUIRE(cache->nr_large <= HPH_CACHE_LARGE, "cache %u: %u large spans", cache->number,
-		cache->nr_large);
+	REQUIRE(cache->nr_large <= (depot ? HPH_DEPOT_LARGE : HPH_CACHE_LARGE),
+		"cache %u: %u large spans", cache->number, cache->nr_large);
 	for (i = 0; i < cache->nr_large; i++) {
 		wrong = check_cached(spans, cache, cache->large_size[i], &cache->large[i]);
 		if (wrong)
 			return wrong;
 		pages += cache->large_size[i];
 	}
-	REQUIRE(cache->large_pages == pages && pages <= cache->large_most &&
-		cache->large_most <= HPH_CACHE_LARGE_PAGES,
+	REQUIRE(cache->large_pages == pages &&
+		(depot ? !cache->large_most :
+			 pages <= cache->large_most && cache->large_most <= HPH_CACHE_LARGE_PAGES),
 		"cache %u: %zu pages of large spans, not %zu, granted are %zu (C3)", cache->number,
 		cache->large_pages, pages, cache->large_most);
 	return NULL;
