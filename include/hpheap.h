@@ -278,7 +278,8 @@ HPHEAP_API int hpheap_set_limit(struct hpheap *heap, uint64_t bytes);
  * @margin_units: and at least so many (2)
  * @loose_percent: when of used units so much is free, against what is in use, free base pages
  *                 of sparse units go (50; to 10000),
- * @tight_percent: until it is so much (10; to 10000)
+ * @tight_percent: until it is so much (10; to 10000); of a heap that has shrunk by a quarter in
+ *                 the last minutes, whenever it is more than that
  * @sparse_percent: a huge unit of which at most so much is in use is sparse (66; to 100)
  * @idle_windows: of a sparse unit that did not change in so many windows the free base
  *                pages go (2; 1 to 10000)
@@ -287,7 +288,8 @@ HPHEAP_API int hpheap_set_limit(struct hpheap *heap, uint64_t bytes);
  * @headroom_percent: of a limit of the memory cgroup, so much is left (6; to 50)
  * @pressure_ms: threads waited for memory so long in two seconds, and pages are reclaimed: all
  *               that is free goes (200; to 2000, 0: nobody looks)
- * @ahead_units: a growing heap gets so many units before it asks for them (8; to 1024)
+ * @ahead_units: a growing heap gets so many of the units that stay free beside those in use before
+ *               it asks for them (8; to 1024)
  */
 struct hpheap_policy {
 	size_t size;

@@ -53,6 +53,13 @@ struct hph_backend_ops {
 	int (*commit)(struct hph_backend *backend, uintptr_t addr);
 
 	/*
+	 * Opens attached units, that will be committed one by one, at once: fill() does the rest
+	 * of commit(). It may refuse. NULL: commit() needs no opening.
+	 */
+	int (*open_ahead)(struct hph_backend *backend, uintptr_t addr, size_t bytes);
+	int (*fill)(struct hph_backend *backend, uintptr_t addr);
+
+	/*
 	 * Or open() lets attached units have zeroed memory as it is touched. is_whole() tells
 	 * whether all of one is there by now. Else they are as if committed. NULL: not possible.
 	 */

@@ -23,6 +23,8 @@ struct anon {
 	struct hph_backend backend;
 	bool huge;
 	bool wide;	/* the system's huge pages are larger than units */
+	bool strict;	/* what is open is promised memory, and that is counted */
+	_Atomic bool locked; /* what is open has its memory at once */
 	_Atomic int placement_errno;
 };
 
@@ -73,18 +75,49 @@ static int anon_attach(struct hph_backend *backend, uintptr_t addr, size_t bytes
 	return 0;
 }
 
+/*
+ * To open a unit waits for whoever is filling another one, in the kernel. So several are opened at
+ * once: but for processes that lock their memory, where a promise alone counts, and where one
+ * touch would fill them all.
+ */
+static int anon_open_ahead(struct hph_backend *backend, uintptr_t addr, size_t bytes)
+{
+	struct anon *anon = to_anon(backend);
+	int error;
+
+	if (anon->strict || anon->wide || atomic_load(&anon->locked))
+		return -EPERM;
+	error = hph_os_open_up(addr, HPHEAP_HUGE_SIZE);
+	if (!error && hph_os_is_resident(addr, hph_os_base_page())) {
+		atomic_store(&anon->locked, true);
+		return -EPERM;
+	}
+	if (!error)
+		error = hph_os_open_up(addr, bytes);
+	if (error)
+		hph_os_close_down(addr, bytes);
+	return error;
+}
+
+static int anon_fill(struct hph_backend *backend, uintptr_t addr)
+{
+	int error = hph_os_populate(addr, HPHEAP_HUGE_SIZE);
+
+	(void)backend;
+	if (error)
+		hph_os_discard(addr, HPHEAP_HUGE_SIZE);	/* some of it may be there */
+	return error;
+}
+
 static int anon_commit(struct hph_backend *backend, uintptr_t addr)
 {
 	int error = hph_os_open_up(addr, HPHEAP_HUGE_SIZE);
 
-	(void)backend;
 	if (error)
 		return error;
-	error = hph_os_populate(addr, HPHEAP_HUGE_SIZE);
-	if (error) {
-		hph_os_discard(addr, HPHEAP_HUGE_SIZE);	/* some of it may be there */
+	error = anon_fill(backend, addr);
+	if (error)
 		hph_os_close_down(addr, HPHEAP_HUGE_SIZE);
-	}
 	return error;
 }
 
@@ -190,6 +223,8 @@ static const struct hph_backend_ops anon_ops = {
 	.attach = anon_attach,
 	.detach = hph_anon_detach,
 	.commit = anon_commit,
+	.open_ahead = anon_open_ahead,
+	.fill = anon_fill,
 	.open = anon_open,
 	.is_whole = anon_is_whole,
 	.move = anon_move,
@@ -213,6 +248,15 @@ static bool pmd_fits(void)
 	       strtoull(text, NULL, 10) <= HPHEAP_HUGE_SIZE;
 }
 
+/* Does the system promise no more memory than it has? (vm.overcommit_memory) */
+static bool counts_promises(void)
+{
+	char text[16];
+
+	return !hph_os_read_line("/proc/sys/vm/overcommit_memory", text, sizeof(text)) &&
+	       text[0] == '2';
+}
+
 struct hph_backend *hph_anon_open(struct hph_meta *meta, bool huge)
 {
 	struct anon *anon = hph_meta_alloc(meta, sizeof(*anon));
@@ -222,6 +266,7 @@ struct hph_backend *hph_anon_open(struct hph_meta *meta, bool huge)
 	anon->backend.ops = &anon_ops;
 	anon->huge = huge;
 	anon->wide = huge && !pmd_fits();
+	anon->strict = counts_promises();
 	return &anon->backend;
 }
 

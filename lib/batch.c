@@ -5,6 +5,9 @@
  * They are BUSY, in no index, so that no zone's lock is held while the system works. A
  * unit that the backend cannot give falls back to the second one, alone; when it
  * is emptied it is detached, so that the next time the first backend is asked again.
+ *
+ * What is attached beyond the batch is opened with it, if the backend can do that: threads that
+ * get their memory one after the other would else wait for each other.
  */
 #include "batch.h"
 
@@ -40,6 +43,7 @@ static int detach(struct hph_unit *unit)
 
 	if (!error) {
 		unit->owner = NULL;
+		unit->open = false;
 		unit->split = false;
 		unit->stale = false;
 		unit->lazy = false;
@@ -53,19 +57,23 @@ static int attach_to(struct hpheap *heap, struct hph_backend *backend, uintptr_t
 {
 	const struct hph_place place = node == HPHEAP_NODE_ANY ? heap->place :
 		(struct hph_place){ .placement = HPHEAP_PLACE_NODE, .node = (uint32_t)node };
+	const struct hph_backend_ops *ops = backend->ops;
 	int error, cancel;
 	size_t bytes, i;
+	bool open;
 
 	cancel = hph_os_hold_cancel();
 	pthread_mutex_lock(&heap->grow);
-	error = backend->ops->attach(backend, hph_unit_addr(first), units << HPH_HUGE_SHIFT,
-				     &place, &bytes);
+	error = ops->attach(backend, hph_unit_addr(first), units << HPH_HUGE_SHIFT, &place, &bytes);
+	open = !error && ops->open_ahead && bytes > HPHEAP_HUGE_SIZE &&
+	       !ops->open_ahead(backend, hph_unit_addr(first), bytes);
 	/* Under the lock, which fork() takes: the child must know whose they are. */
 	for (i = 0; !error && i < bytes >> HPH_HUGE_SHIFT; i++) {
 		struct hph_unit *unit = get(heap, first + i);
 
 		unit->owner = backend;
-		unit->divisible = backend->ops->thin;
+		unit->open = open;
+		unit->divisible = ops->thin;
 		unit->node = (int16_t)node;
 	}
 	pthread_mutex_unlock(&heap->grow);
@@ -116,7 +124,8 @@ static int attach(struct hpheap *heap, uintptr_t first, size_t units, int node)
 static int commit(struct hpheap *heap, struct hph_unit *unit, int node)
 {
 	const uintptr_t addr = hph_unit_addr(unit->number);
-	int error = unit->owner->ops->commit(unit->owner, addr);
+	const struct hph_backend_ops *ops = unit->owner->ops;
+	int error = unit->open ? ops->fill(unit->owner, addr) : ops->commit(unit->owner, addr);
 
 	if (error && heap->fallback && unit->owner == heap->backend && !detach(unit)) {
 		error = fall_back(heap, unit, node, error);
@@ -132,6 +141,7 @@ static int commit(struct hpheap *heap, struct hph_unit *unit, int node)
 		/* A child may still write where its parent's span was. */
 		memset(unit->zero, may_be_old ? 0 : 0xff, sizeof(unit->zero));
 		unit->stale = false;
+		unit->open = false;
 	}
 	return error;
 }
@@ -144,6 +154,7 @@ static size_t open_lazy(struct hpheap *heap, const struct hph_batch *batch, int 
 {
 	struct hph_unit *unit = get(heap, batch->first);
 	struct hph_backend *owner;
+	bool all_open = true;
 	size_t units, i;
 
 	if (!batch->lazy || attach(heap, batch->first, batch->reach, node))
@@ -153,13 +164,16 @@ static size_t open_lazy(struct hpheap *heap, const struct hph_batch *batch, int 
 		unit = get(heap, batch->first + units);
 		if (unit->owner != owner || unit->node != node || unit->stale)
 			break;
+		all_open &= unit->open;
 	}
 	if (!owner->ops->open || !units ||
-	    owner->ops->open(owner, hph_unit_addr(batch->first), units << HPH_HUGE_SHIFT))
+	    (!all_open &&
+	     owner->ops->open(owner, hph_unit_addr(batch->first), units << HPH_HUGE_SHIFT)))
 		return 0;
 	for (i = 0; i < units; i++) {
 		unit = get(heap, batch->first + i);
 		memset(unit->zero, 0xff, sizeof(unit->zero));
+		unit->open = false;
 		unit->lazy = true;
 	}
 	return units;

@@ -117,6 +117,7 @@ static void reserve(struct hpheap *heap, struct hph_unit *unit)
 		error = unit->owner->ops->detach(unit->owner, hph_unit_addr(unit->number),
 						 HPHEAP_HUGE_SIZE);
 	unit->owner = NULL;
+	unit->open = false;
 	unit->gone |= error != 0;
 	if (hph_unit_state(unit) != HPH_UNIT_BUSY)
 		return;

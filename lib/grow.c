@@ -18,6 +18,9 @@
 #define AHEAD_SHARE	8
 #define AHEAD_UNITS	((size_t)32)
 
+/* Where what is attached costs nothing as long as it has no memory. */
+#define OPEN_SHARE	2
+
 /* For units on their way to be there, each some 50 microseconds. */
 #define MOST_NAPS	4000
 
@@ -156,29 +159,46 @@ static int take_new(struct hpheap *heap, struct hph_zone *zone, size_t units, si
 	return 0;
 }
 
+/* And behind them some more, to be attached with them, if they are not. Under the zone's lock. */
+static size_t take_ahead(struct hpheap *heap, struct hph_zone *zone, uintptr_t first, size_t ahead)
+{
+	const size_t there = hph_runs_length(&zone->pages.empty, first);
+	size_t units;
+
+	if (ahead > there)
+		ahead = there;
+	for (units = 0; units < ahead && !get(heap, first + units)->owner; units++)
+		;
+	if (units)
+		hph_runs_cut(&zone->pages.empty, get(heap, first), first, units);
+	return units;
+}
+
 static bool take_empty(struct hpheap *heap, struct hph_zone *zone, size_t units, size_t align,
-		       struct hph_batch *batch)
+		       size_t ahead, struct hph_batch *batch)
 {
 	bool found;
 
+	*batch = (struct hph_batch){ .units = units, .reach = units };
 	hph_lock(&zone->lock);
 	found = hph_purgeable_take(&zone->pages, units, align, &batch->first) ||
 		hph_runs_take(&zone->pages.empty, units, align, &batch->first);
+	if (found && ahead && !get(heap, batch->first)->owner)
+		batch->reach += take_ahead(heap, zone, batch->first + units, ahead);
 	if (found)
-		atomic_fetch_add(&heap->busy_units, units);
+		atomic_fetch_add(&heap->busy_units, batch->reach);
 	hph_unlock(&zone->lock);
-	batch->units = batch->reach = units;
-	batch->lazy = 0;
 	return found;
 }
 
 /* What is attached ahead counts somewhere: a heap with a limit does not do that. */
 static size_t reach_ahead(struct hpheap *heap)
 {
+	const size_t share = heap->backend->ops->open_ahead ? OPEN_SHARE : AHEAD_SHARE;
 	size_t units = 0;
 
 	if (atomic_load(&heap->limit_units) == SIZE_MAX)
-		units = atomic_load(&heap->held_units) / AHEAD_SHARE;
+		units = atomic_load(&heap->held_units) / share;
 	return units < AHEAD_UNITS ? units : AHEAD_UNITS;
 }
 
@@ -205,7 +225,7 @@ static int take(struct hpheap *heap, struct hph_zone *zone, size_t units, size_t
 	unsigned int i;
 	int error;
 
-	if (take_empty(heap, zone, units, align, batch))
+	if (take_empty(heap, zone, units, align, ahead, batch))
 		return 0;
 	error = take_new(heap, zone, units, align, ahead, batch);
 	if (!error)
@@ -213,7 +233,7 @@ static int take(struct hpheap *heap, struct hph_zone *zone, size_t units, size_t
 	if (shrink && has_addresses(heap, units, align))
 		hph_shrink(heap, SIZE_MAX, &bytes);
 	for (i = 0; i < heap->nr_zones; i++)
-		if (take_empty(heap, &heap->zones[i], units, align, batch))
+		if (take_empty(heap, &heap->zones[i], units, align, 0, batch))
 			return 0;
 	return error;
 }
@@ -306,18 +326,24 @@ static uintptr_t grow_behind(struct hpheap *heap, struct hph_zone *zone,
 /*
  * Where lazy spans were, whole units and empty ones lie mixed: memory enough, but none of it in a
  * row. As many as are wanted become empty then, for a span that takes others without need of
- * their memory; else a heap of large objects would grow for ever.
+ * their memory; else a heap of large objects would grow for ever. It may be in a row by now, since
+ * the scavenger fetches some ahead: then that is the span.
  */
-static void put_together(struct hpheap *heap, struct hph_zone *zone, size_t units)
+static uintptr_t put_together(struct hpheap *heap, struct hph_zone *zone,
+			      const struct hph_want *want, bool *zero)
 {
+	const size_t units = hph_want_nr_units(want);
 	size_t bytes = 0;
 	bool scattered;
+	uintptr_t addr;
 
 	hph_lock(&zone->lock);
-	scattered = zone->pages.free_units >= units;
+	addr = hph_pages_alloc(&zone->pages, want, zero);
+	scattered = !addr && zone->pages.free_units >= units;
 	hph_unlock(&zone->lock);
 	if (scattered)
 		hph_shrink_zone(heap, zone, units, false, &bytes);
+	return addr;
 }
 
 /* A span in units that were empty, or are new. */
@@ -326,10 +352,10 @@ static uintptr_t grow_into(struct hpheap *heap, struct hph_zone *zone,
 {
 	const size_t units = hph_want_nr_units(want), align = hph_want_unit_align(want);
 	struct hph_batch batch;
-	uintptr_t addr;
+	uintptr_t addr = want->lazy ? put_together(heap, zone, want, zero) : 0;
 
-	if (want->lazy)
-		put_together(heap, zone, units);
+	if (addr)
+		return addr;
 	if (!charge(heap, units, true))
 		return 0;
 	if (take(heap, zone, units, align, reach_ahead(heap), true, &batch)) {
@@ -388,6 +414,15 @@ uintptr_t hph_grow_span(struct hpheap *heap, struct hph_zone *zone, const struct
 	return addr;
 }
 
+/* What was attached beyond a filled batch is empty. */
+static void put_ahead(struct hpheap *heap, struct hph_zone *zone, struct hph_batch *batch)
+{
+	hph_batch_put_empty(heap, zone, &(struct hph_batch){
+		.first = batch->first + batch->units, .reach = batch->reach - batch->units,
+	});
+	batch->reach = batch->units;
+}
+
 /*
  * Fills @units, in as many pieces as the addresses take; the pieces are chained
  * by their first units. On failure those that were filled are in the chain, too.
@@ -402,7 +437,8 @@ static int fill_pieces(struct hpheap *heap, struct hph_zone *zone, size_t units,
 	while (left) {
 		if (piece > left)
 			piece = left;
-		error = take(heap, zone, piece, 1, 0, false, &batch);
+		error = take(heap, zone, piece, 1, piece == units ? reach_ahead(heap) : 0, false,
+			     &batch);
 		if (error && piece > 1) {
 			piece /= 2;
 			continue;
@@ -417,6 +453,7 @@ static int fill_pieces(struct hpheap *heap, struct hph_zone *zone, size_t units,
 			atomic_fetch_sub(&heap->held_units, left);
 			return error;
 		}
+		put_ahead(heap, zone, &batch);
 		get(heap, batch.first)->link[0] = *chain;
 		get(heap, batch.first)->run = (uint32_t)piece;
 		*chain = get(heap, batch.first);

@@ -38,6 +38,7 @@ struct hph_zone {
 	unsigned int ahead_looks;	/* of the scavenger's: it looks so often for growth, */
 	size_t purgeable_due;	/* and has to release so many */
 	bool loose;		/* sparse units go until little is free beside spans */
+	size_t high;		/* heap pages in use when it was most, slowly forgotten */
 	struct hph_unit *comb;	/* the scavenger's: which of those with slabs is next */
 };
 

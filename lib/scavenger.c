@@ -62,8 +62,14 @@
 /* Units given back at a time: some hundred microseconds. */
 #define PIECE		((size_t)8)
 
-/* A zone has more ahead if it has so many times as much in use. */
-#define AHEAD_SHARE	HPH_AHEAD_LEAST
+/* A heap has shrunk when one part of so many is not in use any more, */
+#define SHRUNK_BY	4
+
+/* and what was in use is forgotten in such parts, one in a window: half of it in three minutes. */
+#define HIGH_FORGOTTEN	256
+
+/* Thin units are filled for requests to come: one, and one more for so many in use. */
+#define AHEAD_SHARE	32
 
 #define STACK_BYTES	((size_t)128 << 10)
 
@@ -126,7 +132,7 @@ static size_t surplus(struct hpheap *heap, struct hph_zone *zone, const struct l
 	struct hph_pages *pages = &zone->pages;
 	size_t idle, margin, wanted;
 
-	pthread_mutex_lock(&zone->lock);
+	hph_lock(&zone->lock);
 	if (look->turn)
 		hph_pages_turn(pages);
 	idle = hph_pages_idle(pages);
@@ -138,7 +144,7 @@ static size_t surplus(struct hpheap *heap, struct hph_zone *zone, const struct l
 		wanted = held - limit;
 	if (least(pages->free_units, wanted) > idle)
 		idle = least(pages->free_units, wanted);
-	pthread_mutex_unlock(&zone->lock);
+	hph_unlock(&zone->lock);
 	return idle;
 }
 
@@ -147,12 +153,12 @@ static void release_purgeable(struct hpheap *heap, struct hph_zone *zone, struct
 {
 	size_t units = 0, done;
 
-	pthread_mutex_lock(&zone->lock);
+	hph_lock(&zone->lock);
 	if (look->due)
 		zone->purgeable_due = hph_purgeable_idle(&zone->pages);
 	zone->purgeable_due = least(zone->purgeable_due, zone->pages.purgeable_units);
 	units = is_urgent(heap, look) ? zone->pages.purgeable_units : zone->purgeable_due;
-	pthread_mutex_unlock(&zone->lock);
+	hph_unlock(&zone->lock);
 	if (!units)
 		return;
 	done = hph_purgeable_release(heap, zone, least(units, PIECE));
@@ -189,24 +195,38 @@ static bool thicken_some(struct hpheap *heap, struct look *look)
 	return any;
 }
 
+/* Is so much less in use than in the last minutes? */
+static bool has_shrunk(struct hph_zone *zone, size_t used, bool turn)
+{
+	if (turn)
+		zone->high -= zone->high / HIGH_FORGOTTEN;
+	if (zone->high < used)
+		zone->high = used;
+	return used < zone->high - zone->high / SHRUNK_BY;
+}
+
 /*
  * Is there so much free beside the spans of a zone, and in its slabs, that its sparse units shall
  * be broken? That begins when it is much and ends when it is little: a heap that is well in use has
- * some sparse units at any time, which the next requests fill.
+ * some sparse units at any time, which the next requests fill. But nobody fills those of one that
+ * has shrunk.
  */
-static bool is_loose(const struct hpheap *heap, struct hph_zone *zone,
-		     const struct hpheap_policy *policy)
+static bool is_loose(const struct hpheap *heap, struct hph_zone *zone, const struct look *look)
 {
-	const uint32_t percent = zone->loose ? policy->tight_percent : policy->loose_percent;
 	const struct hph_pages *pages = &zone->pages;
-	uint64_t slack = hph_bins_slack(heap, zone), free;	/* as it was before the lock */
+	size_t slack = hph_bins_slack(heap, zone), used;	/* as it was before the lock */
+	uint32_t percent = look->policy.loose_percent;
+	uint64_t free;
 
-	pthread_mutex_lock(&zone->lock);
+	hph_lock(&zone->lock);
 	slack = least(slack - least(slack, pages->hollow_pages), pages->used_pages);
-	free = (pages->memory_units - pages->free_units) * HPH_UNIT_PAGES - pages->used_pages -
-	       pages->away_pages - pages->fenced_pages + slack;
-	zone->loose = free * 100 > (pages->used_pages - slack) * percent;
-	pthread_mutex_unlock(&zone->lock);
+	used = pages->used_pages - slack;
+	free = (pages->memory_units - pages->free_units) * HPH_UNIT_PAGES - used -
+	       pages->away_pages - pages->fenced_pages;
+	if (has_shrunk(zone, used, look->turn) || zone->loose)
+		percent = look->policy.tight_percent;
+	zone->loose = free * 100 > (uint64_t)used * percent;
+	hph_unlock(&zone->lock);
 	return zone->loose;
 }
 
@@ -222,7 +242,7 @@ static size_t thin_some(struct hpheap *heap, struct look *look)
 
 		if (look->turn && !zone->comb)
 			zone->comb = atomic_load(&heap->slabbed);
-		while (look->given < PIECE && (urgent || is_loose(heap, zone, &look->policy)) &&
+		while (look->given < PIECE && (urgent || is_loose(heap, zone, look)) &&
 		       (now = hph_thin_idle(heap, zone, &look->policy, urgent))) {
 			bytes += now;
 			look->given++;
@@ -264,15 +284,15 @@ static bool fetch(struct hpheap *heap, struct hph_zone *zone, size_t wanted, boo
 
 	if (hph_thicken_back(heap, zone, early))
 		return true;
-	pthread_mutex_lock(&zone->lock);
+	hph_lock(&zone->lock);
 	there = zone->pages.free_units;
-	pthread_mutex_unlock(&zone->lock);
+	hph_unlock(&zone->lock);
 	return there < wanted && !hph_grow_reserve(heap, zone, 1, zone->node);
 }
 
 /*
  * Gives zones that grow some units before they ask, so that it is not a request that waits
- * for the system; not if there may be too much already. Where a request had to fill a thin
+ * for the system: what would stay free anyway, and goes on as long as that is used up. Where a request had to fill a thin
  * unit, the next ones will have to, too: some are filled for them, and all when the load is
  * back.
  */
@@ -284,7 +304,7 @@ static void grow_ahead(struct hpheap *heap, void *arg)
 	for (i = 0; i < heap->nr_zones; i++) {
 		struct hph_zone *zone = &heap->zones[i];
 		const bool filled = atomic_exchange(&zone->filled, false);
-		size_t wanted, done = 0;
+		size_t wanted, early, done = 0;
 
 		if (atomic_exchange(&zone->grew, false))
 			zone->ahead_looks = AHEAD_LOOKS;
@@ -292,10 +312,12 @@ static void grow_ahead(struct hpheap *heap, void *arg)
 			continue;
 		zone->ahead_looks--;
 		look->growing = true;
-		pthread_mutex_lock(&zone->lock);
-		wanted = least(look->policy.ahead_units, zone->pages.used_units / AHEAD_SHARE);
-		pthread_mutex_unlock(&zone->lock);
-		while (done < PIECE && fetch(heap, zone, wanted, filled && done <= wanted))
+		hph_lock(&zone->lock);
+		wanted = zone->pages.used_units < HPH_AHEAD_LEAST ? 0 :
+			 least(look->policy.ahead_units, margin_of(&zone->pages, &look->policy));
+		early = zone->pages.used_units / AHEAD_SHARE;
+		hph_unlock(&zone->lock);
+		while (done < PIECE && fetch(heap, zone, wanted, filled && done <= early))
 			done++;
 		if (done)
 			zone->ahead_looks = AHEAD_LOOKS;

@@ -17,8 +17,8 @@ static inline void hph_scavenger_want(void)
 		hph_scavenger_start();
 }
 
-/* A zone of so many used units gets one ahead while it grows: of so many more, more. */
-#define HPH_AHEAD_LEAST	32
+/* A zone of so many used units gets some ahead while it grows. */
+#define HPH_AHEAD_LEAST	8
 
 /* A heap grows that should not have to: the thread is to see to it. No lock is held. */
 void hph_scavenger_hurry(void);

@@ -61,6 +61,7 @@ static void clear(struct hph_unit *unit, bool detached)
 {
 	unit->nr_away = 0;
 	memset(unit->away, 0, sizeof(unit->away));
+	unit->open = false;
 	if (detached)
 		unit->owner = NULL;
 	else if (unit->split)

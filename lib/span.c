@@ -9,6 +9,9 @@
 #include "memcheck.h"
 #include "os.h"
 
+/* Each some 50 microseconds. */
+#define MOST_NAPS	1000
+
 #define SPAN_FLAGS	(HPHEAP_SPAN_ZERO | HPHEAP_SPAN_BASE_ALIGNED | HPHEAP_SPAN_LAZY)
 
 static int check_want(const struct hpheap *heap, size_t bytes, size_t align, unsigned int flags,
@@ -53,14 +56,12 @@ static uintptr_t alloc_anywhere(struct hpheap *heap, const struct hph_want *want
 	return addr;
 }
 
-/* Where the thread's cache has none. */
-static uintptr_t alloc(struct hpheap *heap, const struct hph_want *want, bool *zero)
+/* Where the thread's cache has none: each way there is, once. */
+static uintptr_t alloc_once(struct hpheap *heap, const struct hph_want *want, bool *zero)
 {
 	struct hph_zone *zone;
 	uintptr_t addr;
 
-	if (atomic_load_explicit(&heap->exhausted, memory_order_relaxed))
-		return 0;
 	addr = want->pages <= HPH_SMALL_PAGES ? hph_cache_refill(heap, want, zero) :
 						hph_cache_refill_large(heap, want, zero);
 	if (addr)
@@ -74,6 +75,25 @@ static uintptr_t alloc(struct hpheap *heap, const struct hph_want *want, bool *z
 	if (!addr)
 		addr = alloc_anywhere(heap, want, zero);
 	return addr;
+}
+
+/* And again, as long as other threads have units in their hands, which may be what is lacking. */
+static uintptr_t alloc(struct hpheap *heap, const struct hph_want *want, bool *zero)
+{
+	unsigned int naps;
+	uintptr_t addr;
+	size_t busy;
+
+	for (naps = 0; naps < MOST_NAPS; naps++) {
+		if (atomic_load_explicit(&heap->exhausted, memory_order_relaxed))
+			return 0;
+		busy = atomic_load(&heap->busy_units);
+		addr = alloc_once(heap, want, zero);
+		if (addr || (!busy && !atomic_load(&heap->busy_units)))
+			return addr;
+		hph_os_nap();
+	}
+	return 0;
 }
 
 /* All that a request may be. */

@@ -100,6 +100,7 @@ struct hph_unit {
 	bool gone;		/* LOST, and its addresses are the parent's, or may be anybody's */
 	bool stale;		/* purgeable, or was so: see purge.c */
 	bool lazy;		/* its memory comes as it is touched: see lazy.c */
+	bool open;		/* attached, without memory, and opened ahead: see batch.c */
 	bool thinning;		/* a thread is giving back its free pages, or getting them */
 	_Atomic uint16_t tag;	/* zone and state: see hph_tag() */
 };

@@ -5,6 +5,7 @@
  */
 #include "kselftest_harness.h"
 #include "heap.h"
+#include "opened.h"
 #include "../arena/system.h"
 
 static struct hpheap *early_heap;
@@ -220,16 +221,19 @@ static int locked(void *arg)
 	const int flags = *(const int *)arg;
 	struct hpheap *heap = heap_on(HPHEAP_BACKEND_THP);
 	char *span = hpheap_span_alloc(heap, UNIT, 0, 0), *more;
-	size_t before;
+	size_t before, open;
 
 	if (!span)
 		return 1;
 	before = status_bytes("VmRSS:");
+	open = open_units(heap, NULL);
 	if (mlockall(flags))
 		return errno == EPERM || errno == ENOMEM ? 100 : 2;
 	more = hpheap_span_alloc(heap, 4 * UNIT, UNIT, 0);
 	if (!more)
 		return 3;
+	if (flags & MCL_CURRENT && open_units(heap, NULL) > open)
+		return 8;
 	/* Metadata as it is mapped, but not the reservation, which is many times that. */
 	if (status_bytes("VmRSS:") > before + 5 * UNIT + 24 * MIB)
 		return 4;

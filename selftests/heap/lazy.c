@@ -4,6 +4,7 @@
  * the heap, and realloc() moves memory instead of copying it.
  */
 #include "kselftest_harness.h"
+#include "opened.h"
 #include "regions.h"
 
 #include <pthread.h>
@@ -67,6 +68,45 @@ TEST_F(lazy, what_is_not_touched_is_not_there)
 	EXPECT_EQ(0, stats_of(self->heap).away_bytes);
 	/* But for the unit that it shared, and those that huge pages had made whole. */
 	EXPECT_GE(3 * UNIT, stats_of(self->heap).committed_bytes);
+}
+
+/* Where memory comes for many units, one after the other, their addresses are opened at once. */
+TEST_F(lazy, units_are_opened_ahead_of_their_memory)
+{
+	size_t i, open, resident;
+	char *spans[24];
+
+	for (i = 0; i < 24; i++) {
+		spans[i] = hpheap_span_alloc(self->heap, UNIT, UNIT, 0);
+		ASSERT_NE(NULL, spans[i]);
+		EXPECT_EQ(UNIT, resident_bytes(spans[i], UNIT));
+		EXPECT_EQ(NULL, not_all(spans[i], UNIT, 0));
+	}
+	open = open_units(self->heap, &resident);
+	EXPECT_EQ(0, resident);
+	/* Where huge pages are larger than units that is not for those that shall be huge. */
+	if (variant->backend == HPHEAP_BACKEND_SMALL)
+		EXPECT_LT(0, open);
+	for (i = 0; i < 24; i++)
+		hpheap_span_free(self->heap, spans[i]);
+	EXPECT_EQ(24 * UNIT, hpheap_scavenge(self->heap, SIZE_MAX));
+}
+
+/* Else a unit that the scavenger has just fetched is given back, for one that has to be filled. */
+TEST_F(lazy, what_has_come_meanwhile_is_used)
+{
+	const struct hph_want want = { .pages = HPH_UNIT_PAGES, .align = 1, .lazy = true };
+	struct hph_zone *zone = hph_zone_here(self->heap);
+	uintptr_t addr;
+	bool zero;
+
+	ASSERT_EQ(0, hpheap_reserve(self->heap, UNIT, HPHEAP_NODE_ANY));
+	addr = hph_grow_span(self->heap, zone, &want, &zero);
+	ASSERT_NE(0, addr);
+	EXPECT_EQ(0, stats_of(self->heap).lazy_bytes);
+	EXPECT_EQ(0, stats_of(self->heap).release_calls);
+	EXPECT_EQ(UNIT, stats_of(self->heap).committed_bytes);
+	hpheap_span_free(self->heap, (void *)addr);
 }
 
 TEST_F(lazy, what_was_whole_is_kept_and_serves_at_once)

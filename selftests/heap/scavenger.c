@@ -292,6 +292,33 @@ TEST_F(scavenger, thins_nothing_where_most_is_in_use)
 	EXPECT_EQ(NULL, not_all(units[0], UNIT, 1));
 }
 
+/* Then nobody fills sparse units, though there is not more free than in a heap at its height. */
+TEST_F(scavenger, thins_sparse_units_of_a_heap_that_has_shrunk)
+{
+	const size_t group = base_page() > PAGE ? base_page() / PAGE : 1, nr = UNIT / PAGE;
+	char *units[4], *more[8], *spans[UNIT / PAGE];
+	size_t i;
+
+	for (i = 0; i < nr; i++) {
+		spans[i] = hpheap_span_alloc(self->heap, PAGE, 0, 0);
+		ASSERT_NE(NULL, spans[i]);
+	}
+	ASSERT_TRUE(take_units(self->heap, units, 4));
+	for (i = 0; i < nr; i++)
+		if (((uintptr_t)spans[i] / PAGE) % (16 * group))
+			hpheap_span_free(self->heap, spans[i]);
+	wait_ms(4500);
+	EXPECT_EQ(0, stats_of(self->heap).away_bytes);
+	ASSERT_TRUE(take_units(self->heap, more, 8));
+	wait_ms(2500);
+	EXPECT_EQ(0, stats_of(self->heap).away_bytes);
+	for (i = 0; i < 8; i++)
+		hpheap_span_free(self->heap, more[i]);
+	EXPECT_TRUE(comes_true(has_thinned, self->heap));
+	EXPECT_EQ(NULL, not_all(units[0], UNIT, 1));
+	EXPECT_SOUND(self->heap);
+}
+
 static bool is_within_limit(struct hpheap *heap)
 {
 	return stats_of(heap).committed_bytes <= 8 * UNIT;
