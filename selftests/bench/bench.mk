@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # The heap's price beside other allocators', on this machine.
 
+PEERS ?=
 BENCH ?= span malloc life extent breathing survivors service
 
 bench-dir      := selftests/bench
@@ -19,7 +20,7 @@ objects-tests  := $(foreach test,breathing survivors,$(O)/heap/$(test) $(O)/gues
 
 check-targets += check-bench
 help-lines    += \
-  bench 'beside other allocators: BENCH=span, malloc for time, life for memory, extent for size, breathing, survivors, service' \
+  bench 'beside other allocators: BENCH=span, malloc for time, life for memory, extent for size, breathing, survivors, service; PEERS=trixie: beside those of that Debian' \
   check-bench 'that bench measures what it says; no time is judged'
 
 .PHONY: bench deps-bench bench-programs check-bench
@@ -64,8 +65,10 @@ deps-bench:
 	@.ci/deps run
 	@.ci/deps bench || echo "bench: going on without what could not be installed" >&2
 
+# PEERS=SUITE: with the C library and the allocators of that Debian release.
 bench: deps-bench bench-programs
-	@$(bench-dir)/bench-heap $(O) $(BENCH)
+	@root=$(if $(PEERS),$$(selftests/vm/fetch peers $(PEERS))) && \
+		PEERS_ROOT=$$root $(bench-dir)/bench-heap $(O) $(BENCH)
 
 check-bench: bench-programs
 	@mkdir -p $(O)/results

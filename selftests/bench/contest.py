@@ -7,6 +7,7 @@ is compared is the quotient within the round. Medians of those, and how sure the
 """
 
 import dataclasses
+import glob
 import math
 import os
 import random
@@ -14,13 +15,43 @@ import statistics
 import subprocess
 import sys
 
+# Where another release of the system lies whose C library and allocators are to be measured
+# (selftests/vm/fetch peers), or nothing: this system's are.
+ROOT = os.environ.get("PEERS_ROOT", "")
+LIBRARIES = min(glob.glob(os.path.join(ROOT, "usr/lib/*-linux-gnu*")), default="") if ROOT else ""
+
+
+def library(soname):
+    """The name of an allocator's library there: the number at its end may be another. Where there
+    is none, one that is nowhere, lest this system's is measured for it."""
+    stem = soname[:soname.index(".so") + 3]
+    return min((os.path.basename(path) for path in glob.glob(f"{LIBRARIES}/{stem}.?*")),
+               key=len, default=f"{stem}.none") if ROOT else soname
+
+
+def command(program, *arguments):
+    """How a program is started: with that C library all of them run, hpheap too."""
+    words = [program, *map(str, arguments)]
+    if not ROOT:
+        return words
+    loader = glob.glob(os.path.join(LIBRARIES, "ld*.so.?"))
+    if not loader:
+        raise Broken(f"{ROOT} has no C library")
+    return [loader[0], "--library-path", LIBRARIES, *words]
+
+
+def versions():
+    with open(os.path.join(ROOT, "versions"), encoding="ascii") as file:
+        return file.read().split()
+
+
 # Name: what the programs call it, and the library that is its malloc.
 CONTESTANTS = {
     "hpheap": ("hpheap", "libhpheap.so.0"),
     "glibc": ("malloc", "libc.so.6"),
-    "jemalloc": ("malloc", "libjemalloc.so.2"),
-    "tcmalloc": ("malloc", "libtcmalloc_minimal.so.4"),
-    "mimalloc": ("malloc", "libmimalloc.so.2"),
+    "jemalloc": ("malloc", library("libjemalloc.so.2")),
+    "tcmalloc": ("malloc", library("libtcmalloc_minimal.so.4")),
+    "mimalloc": ("malloc", library("libmimalloc.so.2")),
     "mmap": ("mmap", "libc.so.6"),
 }
 PRELOADED = ("jemalloc", "tcmalloc", "mimalloc")
@@ -91,7 +122,7 @@ def environment(name, among=None, folder=""):
 
 def start(program, name, *arguments, errors=None, among=None):
     folder = os.path.dirname(os.path.dirname(program))
-    return subprocess.Popen([program, (among or CONTESTANTS)[name][0], *map(str, arguments)],
+    return subprocess.Popen(command(program, (among or CONTESTANTS)[name][0], *arguments),
                             env=environment(name, among, folder), text=True, bufsize=1,
                             stderr=errors, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
 

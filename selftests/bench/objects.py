@@ -46,7 +46,7 @@ def there(installed):
 def start(program, name, *arguments):
     who, settings, _ = SETTINGS[name]
     call, library = contest.CONTESTANTS[who]
-    process = subprocess.Popen([program, call, *map(str, arguments)], text=True,
+    process = subprocess.Popen(contest.command(program, call, *arguments), text=True,
                                env=contest.environment(who) | settings,
                                stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     if not contest.origin(process).startswith(library):

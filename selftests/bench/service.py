@@ -9,6 +9,7 @@ quotient within a round. "by hand" is what the kernel gives who asks for huge pa
 import os
 import random
 import re
+import shutil
 import subprocess
 import tempfile
 import time
@@ -37,7 +38,7 @@ def start(out, name, measure, mib):
     hand = name == HAND
     owner = "glibc" if hand else name
     process = subprocess.Popen(
-        [os.path.join(out, "bench/service"), measure, str(mib)] + ["hand"] * hand,
+        contest.command(os.path.join(out, "bench/service"), measure, mib, *["hand"] * hand),
         env=environment(owner, out), text=True, bufsize=1, stdin=subprocess.PIPE,
         stdout=subprocess.PIPE)
     library = contest.MALLOCS[objects.SETTINGS[owner][0]][1]
@@ -171,8 +172,9 @@ class Redis:
     def __init__(self, out, name, folder):
         self.name, self.socket = name, os.path.join(folder, re.sub(r"\W", "-", name) + ".sock")
         self.process = subprocess.Popen(
-            ["redis-server", "--port", "0", "--unixsocket", self.socket, "--save", "",
-             "--appendonly", "no", "--dir", folder], env=environment(name, out),
+            contest.command(shutil.which("redis-server"), "--port", "0", "--unixsocket",
+                            self.socket, "--save", "", "--appendonly", "no", "--dir", folder),
+            env=environment(name, out),
             stdout=subprocess.DEVNULL)
         library = contest.MALLOCS[objects.SETTINGS[name][0]][1]
         end = time.monotonic() + 20
@@ -217,9 +219,7 @@ def redis(out, names, effort):
 
 def there():
     """Is redis installed?"""
-    return all(any(os.access(os.path.join(folder, program), os.X_OK)
-                   for folder in os.environ.get("PATH", "").split(":"))
-               for program in ("redis-server", "redis-benchmark"))
+    return all(map(shutil.which, ("redis-server", "redis-benchmark")))
 
 
 def service(out, installed, effort):

@@ -163,6 +163,8 @@ def totals(found):
 
 def report(found):
     yield f"{platform.machine()}, Linux {platform.release()}, {os.cpu_count()} CPUs"
+    if contest.ROOT:
+        yield f"All of them with that C library: {', '.join(contest.versions())}"
     yield ""
     if "span" in found:
         for threads in contest.WORKLOADS:
