@@ -370,7 +370,7 @@ enum hpheap_region_kind {
 	HPHEAP_REGION_SPAN,	/* of a live span, counted in used_bytes */
 	HPHEAP_REGION_CACHED,	/* a free one in a cache, counted in cached_bytes */
 	HPHEAP_REGION_FREE,	/* memory without a span; with the cached, free_bytes */
-	HPHEAP_REGION_EMPTY,	/* addresses without memory; with the hollow, away_bytes among them */
+	HPHEAP_REGION_EMPTY,	/* addresses without memory; some of away_bytes are among them */
 	HPHEAP_REGION_FENCED,	/* freed and never used again, counted in fenced_bytes */
 	HPHEAP_REGION_LOST,	/* of a live span; its memory is the parent's since fork() */
 	HPHEAP_REGION_HOLLOW,	/* of a live span that objects are cut from; of away_bytes */

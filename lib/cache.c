@@ -20,16 +20,14 @@
  *
  * What a stack may hold is granted: little at first, twice as much each time it
  * was empty or full, up to half of what the cache may hold in all. Where
- * all of that is granted, the stack that has most gives half of it up. Large spans
- * are held if all threads together hold no more of them than an eighth of the
- * heap, or 32 MiB.
+ * all of that is granted, the stack that has most gives half of it up. Large spans are
+ * in large.c.
  *
  * What a full stack has too many goes to the depot, a cache of the zone itself, and who
  * finds a stack empty looks there first: where one thread allocates and another frees,
  * the spans go round without the page allocator. (Bonwick and Adams, "Magazines and
  * Vmem", USENIX 2001.) It has more room than a thread's, for what a thread frees all at once
- * another one wants all at once. Large spans go there only if it was another thread that missed
- * one last: what nobody fetches would be kept from becoming free huge units.
+ * another one wants all at once.
  *
  * A span goes back to the zone it is from, whichever thread frees it; a cache
  * holds spans of one zone only, that of the node its thread was last seen on. And it
@@ -41,9 +39,6 @@
  *    who is inside a cache or has closed all of them.
  * C2 count <= most in each stack; granted is the sum of most times its pages,
  *    and at most hph_cache_most_pages().
- * C3 large_pages is the sum over the large ones, at most large_most; the heap's
- *    large_granted is the sum of large_most over its caches. A depot needs no grant: it is
- *    emptied before its zone gets more memory.
  * C4 recent's address, live, unit and size belong together, and are its owner's to change: what
  *    is known of a unit stays where it is for good, so live[] and the unit's tag tell at
  *    any time what begins there, as they do for any other address.
@@ -53,9 +48,6 @@
 #include <string.h>
 
 #include "os.h"
-
-#define LARGE_SHARE	8			/* of the heap's memory */
-#define LARGE_LEAST	((size_t)16 * HPH_UNIT_PAGES)	/* heap pages, for small heaps */
 
 #define STACK_SHARE	2	/* of what a cache may hold is one stack's, at most */
 
@@ -77,28 +69,6 @@ static void give_back(struct hph_cache *cache, size_t pages, unsigned int keep)
 	stack->count = keep;
 }
 
-static void give_back_large(const struct hpheap *heap, struct hph_cache *cache, unsigned int keep)
-{
-	unsigned int i, given;
-
-	if (cache->nr_large <= keep)
-		return;
-	given = cache->nr_large - keep;
-	for (i = 0; i < given; i++) {
-		hph_pages_free(&cache->zone->pages, &(struct hph_found){
-			.unit = hph_unitmap_get(&heap->map, hph_unit_of(cache->large[i].addr)),
-			.page = hph_page_in_unit(cache->large[i].addr),
-			.pages = cache->large_size[i],
-		});
-		cache->large_pages -= cache->large_size[i];
-	}
-	for (i = 0; i < keep; i++) {
-		cache->large[i] = cache->large[given + i];
-		cache->large_size[i] = cache->large_size[given + i];
-	}
-	cache->nr_large = keep;
-}
-
 /* All goes back, and what was granted with it. Under the zone's lock. */
 void hph_cache_empty(struct hpheap *heap, struct hph_cache *cache)
 {
@@ -113,9 +83,7 @@ void hph_cache_empty(struct hpheap *heap, struct hph_cache *cache)
 		cache->granted -= cache->stacks[pages].most * pages;
 		cache->stacks[pages].most = 0;
 	}
-	give_back_large(heap, cache, 0);
-	atomic_fetch_sub(&heap->large_granted, cache->large_most);
-	cache->large_most = 0;
+	hph_cache_empty_large(heap, cache);
 }
 
 /* The same with its objects, taking the locks. */
@@ -181,23 +149,6 @@ static bool grant(struct hph_cache *cache, size_t pages)
 	stack->most += more;
 	cache->granted += more * pages;
 	return more != 0;
-}
-
-static bool grant_large(struct hpheap *heap, struct hph_cache *cache, size_t pages)
-{
-	const size_t held = atomic_load(&heap->held_units) * HPH_UNIT_PAGES / LARGE_SHARE;
-	const size_t limit = held > LARGE_LEAST ? held : LARGE_LEAST;
-	const size_t more = cache->large_pages + pages - cache->large_most;
-	size_t granted = atomic_load(&heap->large_granted);
-
-	if (cache->large_pages + pages > HPH_CACHE_LARGE_PAGES)
-		return false;
-	do {
-		if (granted > limit || more > limit - granted)
-			return false;
-	} while (!atomic_compare_exchange_weak(&heap->large_granted, &granted, granted + more));
-	cache->large_most += more;
-	return true;
 }
 
 /* Brings to the top of its stack a span that is aligned, the newest; false: there is none. */
@@ -305,119 +256,6 @@ uintptr_t hph_cache_refill(struct hpheap *heap, const struct hph_want *want, boo
 	return addr;
 }
 
-/* A large span out of a cache. */
-static struct hph_cached remove_large(struct hph_cache *cache, unsigned int which)
-{
-	const struct hph_cached span = cache->large[which];
-
-	cache->large_pages -= cache->large_size[which];
-	for (cache->nr_large--; which < cache->nr_large; which++) {
-		cache->large[which] = cache->large[which + 1];
-		cache->large_size[which] = cache->large_size[which + 1];
-	}
-	return span;
-}
-
-/* And into one that has room for it. */
-static void add_large(struct hph_cache *cache, size_t pages, struct hph_cached span)
-{
-	cache->large[cache->nr_large] = span;
-	cache->large_size[cache->nr_large++] = pages;
-	cache->large_pages += pages;
-}
-
-/* Of a size, the one that came last; nr_large: there is none. */
-static unsigned int find_large(const struct hph_cache *cache, size_t pages)
-{
-	unsigned int i = cache->nr_large;
-
-	while (i-- > 0)
-		if (cache->large_size[i] == pages)
-			return i;
-	return cache->nr_large;
-}
-
-/* The older half of a thread's large spans goes to the depot, and what was granted for it back. */
-static void pass_on_large(struct hpheap *heap, struct hph_cache *cache, struct hph_cache *depot)
-{
-	const unsigned int keep = cache->nr_large / 2;
-
-	while (cache->nr_large > keep) {
-		const size_t pages = cache->large_size[0];
-
-		add_large(depot, pages, remove_large(cache, 0));
-		cache->large_most -= pages;
-		atomic_fetch_sub(&heap->large_granted, pages);
-	}
-}
-
-/*
- * Makes room for a large span: to the depot, if another thread had to do without one, and the
- * depot has room; else the oldest goes home.
- */
-static void hand_on_large(struct hpheap *heap, struct hph_cache *cache)
-{
-	struct hph_cache *depot = cache->zone->depot;
-	const bool wanted = cache->zone->missed && cache->zone->missed != cache;
-
-	if (wanted && depot->nr_large + cache->nr_large - cache->nr_large / 2 <= HPH_DEPOT_LARGE)
-		pass_on_large(heap, cache, depot);
-	else
-		give_back_large(heap, cache, cache->nr_large - 1);
-}
-
-/* May a cache have a large span more? */
-static bool have_room(struct hpheap *heap, struct hph_cache *cache, size_t pages)
-{
-	return cache->nr_large < HPH_CACHE_LARGE &&
-	       (cache->large_pages + pages <= cache->large_most || grant_large(heap, cache, pages));
-}
-
-/* A large span out of the depot, and as many more for the cache as it may have; 0: there is none. */
-static uintptr_t fetch_large(struct hpheap *heap, struct hph_cache *cache, size_t pages, bool *zero)
-{
-	struct hph_cache *depot = cache->zone->depot;
-	unsigned int which = find_large(depot, pages);
-	struct hph_cached span;
-
-	if (which == depot->nr_large)
-		return 0;
-	span = remove_large(depot, which);
-	for (which = find_large(depot, pages);
-	     which < depot->nr_large && have_room(heap, cache, pages);
-	     which = find_large(depot, pages))
-		add_large(cache, pages, remove_large(depot, which));
-	return hph_cached_out(&span, pages, zero);
-}
-
-/**
- * hph_cache_refill_large() - a large span that the thread's cache has not got
- *
- * By way of the cache if the zone's depot has some, else what the zone has.
- * Return: its address; 0: there is none, or no cache.
- */
-uintptr_t hph_cache_refill_large(struct hpheap *heap, const struct hph_want *want, bool *zero)
-{
-	struct hph_cache *cache = hph_cache_of(heap);
-	uintptr_t addr;
-
-	if (want->align != 1 || want->pages > HPH_CACHE_LARGE_PAGES)
-		return 0;
-	if (!cache)
-		cache = hph_cache_join(heap);
-	if (!cache || !hph_cache_enter(cache))
-		return 0;
-	hph_cache_move_here(heap, cache);
-	hph_lock(&cache->zone->lock);
-	cache->zone->missed = cache;
-	addr = fetch_large(heap, cache, want->pages, zero);
-	if (!addr)
-		addr = hph_pages_alloc(&cache->zone->pages, want, zero);
-	hph_unlock(&cache->zone->lock);
-	hph_cache_exit(cache);
-	return addr;
-}
-
 /* For @pages more, at the price of what is in the cache. Under the zone's lock. */
 static bool make_room(struct hpheap *heap, struct hph_cache *cache, size_t pages)
 {
@@ -431,12 +269,7 @@ static bool make_room(struct hpheap *heap, struct hph_cache *cache, size_t pages
 			hand_on(cache, pages);
 		return stack->count < stack->most;
 	}
-	while (!have_room(heap, cache, pages)) {
-		if (!cache->nr_large)
-			return false;
-		hand_on_large(heap, cache);
-	}
-	return true;
+	return hph_cache_make_room_large(heap, cache, pages);
 }
 
 static bool push(struct hph_cache *cache, size_t pages, struct hph_unit *unit, uintptr_t addr)

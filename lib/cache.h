@@ -143,7 +143,6 @@ extern _Thread_local struct hph_cache *hph_own_cache;
 
 /* cache.c: the calling thread's */
 uintptr_t hph_cache_refill(struct hpheap *heap, const struct hph_want *want, bool *zero);
-uintptr_t hph_cache_refill_large(struct hpheap *heap, const struct hph_want *want, bool *zero);
 bool hph_cache_give(struct hpheap *heap, struct hph_unit *unit, size_t pages, uintptr_t addr);
 bool hph_cache_flush(struct hpheap *heap);
 
@@ -152,6 +151,11 @@ void hph_cache_empty(struct hpheap *heap, struct hph_cache *cache);
 void hph_cache_empty_locked(struct hpheap *heap, struct hph_cache *cache, bool idle);
 
 void hph_cache_move_here(struct hpheap *heap, struct hph_cache *cache);
+
+/* large.c: the part of a cache that is large spans */
+uintptr_t hph_cache_refill_large(struct hpheap *heap, const struct hph_want *want, bool *zero);
+bool hph_cache_make_room_large(struct hpheap *heap, struct hph_cache *cache, size_t pages);
+void hph_cache_empty_large(struct hpheap *heap, struct hph_cache *cache);
 
 /* racks.c: the part of a cache, and of a zone, that is objects */
 void hph_racks_init(struct hph_cache *cache);

@@ -5,10 +5,10 @@
 /*
  * Locks of zones and bins: held for some hundred nanoseconds, never across a system call.
  *
- * To sleep and be woken takes many times as long, and costs the one who unlocks a system call, too; so
- * who finds one held tries again for some microseconds first, ever less often. Mutexes of the C
- * library that do the same (PTHREAD_MUTEX_ADAPTIVE_NP) begin with ten tries, and are asleep before
- * the first of these locks is free.
+ * To sleep and be woken takes many times as long, and costs the one who unlocks a system call,
+ * too; so who finds one held tries again for some microseconds first, ever less often. Mutexes of
+ * the C library that do the same (PTHREAD_MUTEX_ADAPTIVE_NP) begin with ten tries, and are asleep
+ * before the first of these locks is free.
  */
 #include <pthread.h>
 

@@ -341,8 +341,7 @@ static bool settle(struct hph_pages *pages, struct hph_unit *unit)
 static bool free_in_unit(struct hph_pages *pages, struct hph_unit *unit, unsigned int page,
 			 unsigned int nr)
 {
-	const unsigned int hollow = unit->nr_away ?
-				    hph_map_count_both(unit->away, unit->used, page, nr) : 0;
+	const unsigned int hollow = hph_unit_hollow(unit, page, nr);
 
 	if (hph_unit_state(unit) == HPH_UNIT_LOST) {
 		unuse(unit, page, nr);

@@ -62,12 +62,6 @@
 /* Units given back at a time: some hundred microseconds. */
 #define PIECE		((size_t)8)
 
-/* A heap has shrunk when one part of so many is not in use any more, */
-#define SHRUNK_BY	4
-
-/* and what was in use is forgotten in such parts, one in a window: half of it in three minutes. */
-#define HIGH_FORGOTTEN	256
-
 /* Thin units are filled for requests to come: one, and one more for so many in use. */
 #define AHEAD_SHARE	32
 
@@ -195,41 +189,6 @@ static bool thicken_some(struct hpheap *heap, struct look *look)
 	return any;
 }
 
-/* Is so much less in use than in the last minutes? */
-static bool has_shrunk(struct hph_zone *zone, size_t used, bool turn)
-{
-	if (turn)
-		zone->high -= zone->high / HIGH_FORGOTTEN;
-	if (zone->high < used)
-		zone->high = used;
-	return used < zone->high - zone->high / SHRUNK_BY;
-}
-
-/*
- * Is there so much free beside the spans of a zone, and in its slabs, that its sparse units shall
- * be broken? That begins when it is much and ends when it is little: a heap that is well in use has
- * some sparse units at any time, which the next requests fill. But nobody fills those of one that
- * has shrunk.
- */
-static bool is_loose(const struct hpheap *heap, struct hph_zone *zone, const struct look *look)
-{
-	const struct hph_pages *pages = &zone->pages;
-	size_t slack = hph_bins_slack(heap, zone), used;	/* as it was before the lock */
-	uint32_t percent = look->policy.loose_percent;
-	uint64_t free;
-
-	hph_lock(&zone->lock);
-	slack = least(slack - least(slack, pages->hollow_pages), pages->used_pages);
-	used = pages->used_pages - slack;
-	free = (pages->memory_units - pages->free_units) * HPH_UNIT_PAGES - used -
-	       pages->away_pages - pages->fenced_pages;
-	if (has_shrunk(zone, used, look->turn) || zone->loose)
-		percent = look->policy.tight_percent;
-	zone->loose = free * 100 > (uint64_t)used * percent;
-	hph_unlock(&zone->lock);
-	return zone->loose;
-}
-
 /* Sparse units, one by one, when nothing else is left; returns the bytes. */
 static size_t thin_some(struct hpheap *heap, struct look *look)
 {
@@ -242,7 +201,8 @@ static size_t thin_some(struct hpheap *heap, struct look *look)
 
 		if (look->turn && !zone->comb)
 			zone->comb = atomic_load(&heap->slabbed);
-		while (look->given < PIECE && (urgent || is_loose(heap, zone, look)) &&
+		while (look->given < PIECE &&
+		       (urgent || hph_is_loose(heap, zone, &look->policy)) &&
 		       (now = hph_thin_idle(heap, zone, &look->policy, urgent))) {
 			bytes += now;
 			look->given++;
@@ -291,10 +251,10 @@ static bool fetch(struct hpheap *heap, struct hph_zone *zone, size_t wanted, boo
 }
 
 /*
- * Gives zones that grow some units before they ask, so that it is not a request that waits
- * for the system: what would stay free anyway, and goes on as long as that is used up. Where a request had to fill a thin
- * unit, the next ones will have to, too: some are filled for them, and all when the load is
- * back.
+ * Gives zones that grow some units before they ask, so that it is not a request that waits for
+ * the system: what would stay free anyway, and goes on as long as that is used up. Where a request
+ * had to fill a thin unit, the next ones will have to, too: some are filled for them, and all
+ * when the load is back.
  */
 static void grow_ahead(struct hpheap *heap, void *arg)
 {

@@ -28,6 +28,12 @@
 #define COMB_TRIES	64u
 #define COMB_STEPS	64u
 
+/* A heap has shrunk when one part of so many is not in use any more, */
+#define SHRUNK_BY	4
+
+/* and what was in use is forgotten in such parts, one in a window: half of it in three minutes. */
+#define HIGH_FORGOTTEN	256
+
 static unsigned int group_of(const struct hpheap *heap)
 {
 	return heap->base_page > HPHEAP_PAGE_SIZE ?
@@ -199,6 +205,44 @@ static size_t thin(struct hpheap *heap, struct hph_zone *zone, struct hph_unit *
 static unsigned int sparse_pages(const struct hpheap_policy *policy)
 {
 	return (unsigned int)HPH_UNIT_PAGES * policy->sparse_percent / 100;
+}
+
+/* Is so much less in use than in the last minutes? */
+static bool has_shrunk(struct hph_zone *zone, size_t used)
+{
+	if (zone->high_window != hph_pages_window(&zone->pages))
+		zone->high -= zone->high / HIGH_FORGOTTEN;
+	zone->high_window = hph_pages_window(&zone->pages);
+	if (zone->high < used)
+		zone->high = used;
+	return used < zone->high - zone->high / SHRUNK_BY;
+}
+
+/**
+ * hph_is_loose() - shall sparse units of a zone be broken?
+ *
+ * Is there so much free beside its spans, and in its slabs? That begins when it is much and ends
+ * when it is little: a heap that is well in use has some sparse units at any time, which the next
+ * requests fill. But nobody fills those of one that has shrunk.
+ */
+bool hph_is_loose(const struct hpheap *heap, struct hph_zone *zone,
+		  const struct hpheap_policy *policy)
+{
+	const struct hph_pages *pages = &zone->pages;
+	size_t slack = hph_bins_slack(heap, zone), used;	/* as it was before the lock */
+	uint32_t percent = policy->loose_percent;
+	uint64_t free;
+
+	hph_lock(&zone->lock);
+	slack = slack > pages->hollow_pages ? slack - pages->hollow_pages : 0;
+	used = pages->used_pages - (slack < pages->used_pages ? slack : pages->used_pages);
+	free = (pages->memory_units - pages->free_units) * HPH_UNIT_PAGES - used -
+	       pages->away_pages - pages->fenced_pages;
+	if (has_shrunk(zone, used) || zone->loose)
+		percent = policy->tight_percent;
+	zone->loose = free * 100 > (uint64_t)used * percent;
+	hph_unlock(&zone->lock);
+	return zone->loose;
 }
 
 /**

@@ -218,6 +218,13 @@ void hph_map_clear(hph_pagemap map, unsigned int first, unsigned int pages);
 unsigned int hph_map_count_both(const hph_pagemap a, const hph_pagemap b, unsigned int first,
 				unsigned int pages);
 
+/* Pages of a span that are away, as they are in slabs. */
+static inline unsigned int hph_unit_hollow(const struct hph_unit *unit, unsigned int first,
+					   unsigned int pages)
+{
+	return unit->nr_away ? hph_map_count_both(unit->away, unit->used, first, pages) : 0;
+}
+
 static inline bool hph_map_test(const hph_pagemap map, unsigned int page)
 {
 	return map[page / 64] >> page % 64 & 1;
