@@ -19,7 +19,7 @@
 #define HPH_CACHE_LARGE_PAGES	((size_t)8 * HPH_UNIT_PAGES)
 
 /* Objects of all classes that one cache has room for: the sum of hph_class.most. */
-#define HPH_CACHE_OBJECTS	6500
+#define HPH_CACHE_OBJECTS	20000
 
 /* Bytes of objects in one cache, at most: two huge units' worth. */
 #define HPH_CACHE_OBJECT_BYTES	(2 * HPHEAP_HUGE_SIZE)
