@@ -8,7 +8,7 @@
 #define HPH_CACHE_SMALL	32
 #define HPH_CACHE_LARGE	4
 
-/* Heap pages of small spans in one cache: a huge unit's worth; in a depot: what four may lack. */
+/* Heap pages of small spans in one cache: a huge unit's worth; in a depot: that of four. */
 #define HPH_CACHE_PAGES	HPH_UNIT_PAGES
 #define HPH_DEPOT_PAGES	(4 * HPH_CACHE_PAGES)
 
@@ -18,8 +18,8 @@
 /* Heap pages of large spans in one cache: if the heap can spare so many. */
 #define HPH_CACHE_LARGE_PAGES	((size_t)8 * HPH_UNIT_PAGES)
 
-/* Objects of all classes that one cache has room for: the sum of hph_class.most. */
-#define HPH_CACHE_OBJECTS	20000
+/* Objects of all classes that one cache has room for: no less than the sum of hph_class.most. */
+#define HPH_CACHE_OBJECTS	17700
 
 /* Bytes of objects in one cache, at most: two huge units' worth. */
 #define HPH_CACHE_OBJECT_BYTES	(2 * HPHEAP_HUGE_SIZE)

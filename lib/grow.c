@@ -6,8 +6,9 @@
  * (batch.c), and published. What a long span lacks behind the longest free run is
  * filled there, else a run of its own.
  *
- * Attaching runs ahead of committing, by an eighth of the heap, 64 MiB at most, and
- * not under a limit: a backend that pays for each call then makes few and large ones.
+ * Attaching runs ahead of committing, by an eighth of the heap, or half of it where that costs
+ * nothing, 64 MiB at most, and not under a limit: a backend that pays for each call then makes
+ * few and large ones, and one that has addresses opened has them opened at once.
  */
 #include <errno.h>
 

@@ -269,21 +269,39 @@ static bool has_thinned(struct hpheap *heap)
 	return stats_of(heap).away_bytes > 0;
 }
 
+/* A unit of spans of a heap page each, */
+static bool fill_unit(struct hpheap *heap, char *spans[UNIT / PAGE])
+{
+	size_t i;
+
+	for (i = 0; i < UNIT / PAGE; i++) {
+		spans[i] = hpheap_span_alloc(heap, PAGE, 0, 0);
+		if (!spans[i])
+			return false;
+	}
+	return true;
+}
+
+/* and of those one in 16 base pages has one that is left. */
+static void free_most(struct hpheap *heap, char *spans[UNIT / PAGE])
+{
+	const size_t group = base_page() > PAGE ? base_page() / PAGE : 1;
+	size_t i;
+
+	for (i = 0; i < UNIT / PAGE; i++)
+		if (((uintptr_t)spans[i] / PAGE) % (16 * group))
+			hpheap_span_free(heap, spans[i]);
+}
+
 /* One sparse unit among many is filled by the next requests; it is left until they are few. */
 TEST_F(scavenger, thins_nothing_where_most_is_in_use)
 {
-	const size_t group = base_page() > PAGE ? base_page() / PAGE : 1, nr = UNIT / PAGE;
 	char *units[16], *spans[UNIT / PAGE];
 	size_t i;
 
-	for (i = 0; i < nr; i++) {
-		spans[i] = hpheap_span_alloc(self->heap, PAGE, 0, 0);
-		ASSERT_NE(NULL, spans[i]);
-	}
+	ASSERT_TRUE(fill_unit(self->heap, spans));
 	ASSERT_TRUE(take_units(self->heap, units, 16));
-	for (i = 0; i < nr; i++)
-		if (((uintptr_t)spans[i] / PAGE) % (16 * group))
-			hpheap_span_free(self->heap, spans[i]);
+	free_most(self->heap, spans);
 	wait_ms(4500);
 	EXPECT_EQ(0, stats_of(self->heap).away_bytes);
 	for (i = 1; i < 16; i++)
@@ -295,18 +313,12 @@ TEST_F(scavenger, thins_nothing_where_most_is_in_use)
 /* Then nobody fills sparse units, though there is not more free than in a heap at its height. */
 TEST_F(scavenger, thins_sparse_units_of_a_heap_that_has_shrunk)
 {
-	const size_t group = base_page() > PAGE ? base_page() / PAGE : 1, nr = UNIT / PAGE;
 	char *units[4], *more[8], *spans[UNIT / PAGE];
 	size_t i;
 
-	for (i = 0; i < nr; i++) {
-		spans[i] = hpheap_span_alloc(self->heap, PAGE, 0, 0);
-		ASSERT_NE(NULL, spans[i]);
-	}
+	ASSERT_TRUE(fill_unit(self->heap, spans));
 	ASSERT_TRUE(take_units(self->heap, units, 4));
-	for (i = 0; i < nr; i++)
-		if (((uintptr_t)spans[i] / PAGE) % (16 * group))
-			hpheap_span_free(self->heap, spans[i]);
+	free_most(self->heap, spans);
 	wait_ms(4500);
 	EXPECT_EQ(0, stats_of(self->heap).away_bytes);
 	ASSERT_TRUE(take_units(self->heap, more, 8));
