@@ -36,12 +36,16 @@ void hph_batch_put_empty(struct hpheap *heap, struct hph_zone *zone, const struc
 	hph_unlock(&zone->lock);
 }
 
-static int detach(struct hph_unit *unit)
+/* Makes BUSY units of one backend reserved again. */
+int hph_batch_detach(struct hpheap *heap, uintptr_t first, size_t units)
 {
-	int error = unit->owner->ops->detach(unit->owner, hph_unit_addr(unit->number),
-					     HPHEAP_HUGE_SIZE);
+	struct hph_backend *owner = get(heap, first)->owner;
+	const int error = owner->ops->detach(owner, hph_unit_addr(first), units << HPH_HUGE_SHIFT);
+	size_t i;
 
-	if (!error) {
+	for (i = 0; !error && i < units; i++) {
+		struct hph_unit *unit = get(heap, first + i);
+
 		unit->owner = NULL;
 		unit->open = false;
 		unit->split = false;
@@ -49,6 +53,11 @@ static int detach(struct hph_unit *unit)
 		unit->lazy = false;
 	}
 	return error;
+}
+
+static int detach(struct hpheap *heap, const struct hph_unit *unit)
+{
+	return hph_batch_detach(heap, unit->number, 1);
 }
 
 /* Attaches up to @units that are reserved, at least the first of them. */
@@ -65,7 +74,7 @@ static int attach_to(struct hpheap *heap, struct hph_backend *backend, uintptr_t
 	cancel = hph_os_hold_cancel();
 	pthread_mutex_lock(&heap->grow);
 	error = ops->attach(backend, hph_unit_addr(first), units << HPH_HUGE_SHIFT, &place, &bytes);
-	open = !error && ops->open_ahead && bytes > HPHEAP_HUGE_SIZE &&
+	open = !error && ops->open_ahead && bytes > HPHEAP_HUGE_SIZE && hph_ahead_has_room(heap) &&
 	       !ops->open_ahead(backend, hph_unit_addr(first), bytes);
 	/* Under the lock, which fork() takes: the child must know whose they are. */
 	for (i = 0; !error && i < bytes >> HPH_HUGE_SHIFT; i++) {
@@ -76,6 +85,8 @@ static int attach_to(struct hpheap *heap, struct hph_backend *backend, uintptr_t
 		unit->divisible = ops->thin;
 		unit->node = (int16_t)node;
 	}
+	if (open)
+		hph_ahead_note(heap, first, bytes >> HPH_HUGE_SHIFT);
 	pthread_mutex_unlock(&heap->grow);
 	hph_os_allow_cancel(cancel);
 	return error;
@@ -108,7 +119,7 @@ static int attach(struct hpheap *heap, uintptr_t first, size_t units, int node)
 	int error;
 
 	if (unit->owner && unit->node != node) {
-		error = detach(unit);
+		error = detach(heap, unit);
 		if (error)
 			return error;
 	}
@@ -121,20 +132,34 @@ static int attach(struct hpheap *heap, uintptr_t first, size_t units, int node)
 	return error ? fall_back(heap, unit, node, error) : 0;
 }
 
-static int commit(struct hpheap *heap, struct hph_unit *unit, int node)
+/* What is open elsewhere may be what is missing. */
+static int bring(struct hpheap *heap, const struct hph_unit *unit)
 {
 	const uintptr_t addr = hph_unit_addr(unit->number);
 	const struct hph_backend_ops *ops = unit->owner->ops;
-	int error = unit->open ? ops->fill(unit->owner, addr) : ops->commit(unit->owner, addr);
+	int error;
 
-	if (error && heap->fallback && unit->owner == heap->backend && !detach(unit)) {
+	if (unit->open)
+		return ops->fill(unit->owner, addr);
+	error = ops->commit(unit->owner, addr);
+	if (error && hph_ahead_close(heap))
+		error = ops->commit(unit->owner, addr);
+	return error;
+}
+
+static int commit(struct hpheap *heap, struct hph_unit *unit, int node)
+{
+	const uintptr_t addr = hph_unit_addr(unit->number);
+	int error = bring(heap, unit);
+
+	if (error && heap->fallback && unit->owner == heap->backend && !detach(heap, unit)) {
 		error = fall_back(heap, unit, node, error);
 		if (!error)
 			error = heap->fallback->ops->commit(heap->fallback, addr);
 	}
 	/* The next one to try asks the first backend again. */
 	if (error && unit->owner && unit->owner == heap->fallback)
-		detach(unit);
+		detach(heap, unit);
 	if (!error) {
 		const bool may_be_old = unit->stale || unit->owner->fork == HPHEAP_FORK_SHARE;
 
@@ -143,6 +168,20 @@ static int commit(struct hpheap *heap, struct hph_unit *unit, int node)
 		unit->stale = false;
 		unit->open = false;
 	}
+	return error;
+}
+
+/* If it fails, those that were open are so no more. */
+static int open_units(struct hpheap *heap, struct hph_backend *owner, uintptr_t first, size_t units)
+{
+	const uintptr_t addr = hph_unit_addr(first);
+	int error = owner->ops->open(owner, addr, units << HPH_HUGE_SHIFT);
+	size_t i;
+
+	if (error && hph_ahead_close(heap))
+		error = owner->ops->open(owner, addr, units << HPH_HUGE_SHIFT);
+	for (i = 0; error && i < units; i++)
+		get(heap, first + i)->open = false;
 	return error;
 }
 
@@ -167,8 +206,7 @@ static size_t open_lazy(struct hpheap *heap, const struct hph_batch *batch, int 
 		all_open &= unit->open;
 	}
 	if (!owner->ops->open || !units ||
-	    (!all_open &&
-	     owner->ops->open(owner, hph_unit_addr(batch->first), units << HPH_HUGE_SHIFT)))
+	    (!all_open && open_units(heap, owner, batch->first, units)))
 		return 0;
 	for (i = 0; i < units; i++) {
 		unit = get(heap, batch->first + i);
@@ -183,8 +221,7 @@ static size_t open_lazy(struct hpheap *heap, const struct hph_batch *batch, int 
  * Gives all units of a batch their memory; if that fails, puts them back, and
  * the charge for them goes.
  */
-int hph_batch_fill(struct hpheap *heap, struct hph_zone *zone, const struct hph_batch *batch,
-		   int node)
+int hph_batch_fill(struct hpheap *heap, struct hph_zone *zone, struct hph_batch *batch, int node)
 {
 	size_t i = open_lazy(heap, batch, node), bytes = 0;
 	int error = 0;
@@ -196,10 +233,12 @@ int hph_batch_fill(struct hpheap *heap, struct hph_zone *zone, const struct hph_
 		if (error)
 			break;
 	}
+	batch->filled = i;
 	hph_lock(&zone->lock);
 	zone->commits += i;
 	hph_unlock(&zone->lock);
 	if (error) {
+		atomic_store(&heap->refused, true);
 		atomic_fetch_sub(&heap->held_units, batch->units - i);
 		hph_batch_put_empty(heap, zone, &(struct hph_batch){
 			.first = batch->first + i, .reach = batch->reach - i,

@@ -384,6 +384,8 @@ int hpheap_set_limit(struct hpheap *heap, uint64_t bytes)
 	held = atomic_load(&heap->held_units);
 	if (held > limit)
 		hph_shrink(heap, held - limit, &released);
+	if (limit != SIZE_MAX)
+		hph_ahead_close(heap);
 	for (i = 0; limit != SIZE_MAX && i < heap->nr_zones; i++)
 		hph_purgeable_release(heap, &heap->zones[i], SIZE_MAX);
 	return 0;

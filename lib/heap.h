@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "ahead.h"
 #include "arena.h"
 #include "backend.h"
 #include "meta.h"
@@ -63,6 +64,7 @@ struct hpheap {
 	bool efence;			/* no address is used twice: see efence.c */
 	bool lost;			/* what it had of the device, to the parent: see fork.c */
 	_Atomic bool exhausted;		/* and none is left */
+	_Atomic bool refused;		/* more memory, in this window of the scavenger's */
 	_Atomic size_t limit_units;	/* SIZE_MAX: none */
 	_Atomic size_t held_units;	/* that have memory, or are about to: see charge() */
 	_Atomic size_t committed_units;	/* that have memory and are not BUSY: of all zones */
@@ -74,9 +76,10 @@ struct hpheap {
 	struct hph_unit *_Atomic slabbed;	/* list of the units that ever had slabs */
 	uintptr_t secret;		/* of this heap: see object.c */
 
-	pthread_mutex_t grow;		/* meta, arena, caches, attaching to backends */
+	pthread_mutex_t grow;		/* meta, arena, ahead, caches, attaching to backends */
 	struct hph_meta meta;
 	struct hph_arena arena;
+	struct hph_ahead ahead;
 	struct hph_cache *caches;
 
 	uint32_t kind;			/* enum hpheap_backend, never AUTO */

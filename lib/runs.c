@@ -231,6 +231,19 @@ struct hph_unit *hph_runs_find(const struct hph_runs *runs, size_t pages)
 	return lowest(runs->root, pages, farthest, reach);
 }
 
+/* The run that a unit is part of, or NULL. */
+struct hph_unit *hph_runs_of(const struct hph_runs *runs, uintptr_t number)
+{
+	struct hph_unit *node = runs->root, *run = NULL;
+
+	while (node) {
+		if (node->number <= number)
+			run = node;
+		node = node->link[node->number <= number ? ABOVE : BELOW];
+	}
+	return run && number - run->number < run->run ? run : NULL;
+}
+
 /* The lowest of the runs with the most units, or NULL if there is none. */
 struct hph_unit *hph_runs_longest(const struct hph_runs *runs)
 {

@@ -18,6 +18,7 @@ struct hph_runs {
 
 void hph_runs_add(struct hph_runs *runs, uintptr_t first, size_t units);
 struct hph_unit *hph_runs_find(const struct hph_runs *runs, size_t pages);
+struct hph_unit *hph_runs_of(const struct hph_runs *runs, uintptr_t number);
 struct hph_unit *hph_runs_longest(const struct hph_runs *runs);
 size_t hph_runs_length(const struct hph_runs *runs, uintptr_t first);
 void hph_runs_cut(struct hph_runs *runs, const struct hph_unit *run, uintptr_t first, size_t units);

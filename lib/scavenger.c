@@ -222,6 +222,10 @@ static void look_at(struct hpheap *heap, void *arg)
 		hph_caches_drain(heap);
 	else if (look->turn)
 		hph_caches_drain_idle(heap);
+	if (look->turn) {
+		hph_ahead_close_old(heap);
+		atomic_store(&heap->refused, false);
+	}
 	for (i = 0; i < heap->nr_zones; i++) {
 		release_purgeable(heap, &heap->zones[i], look);
 		units = surplus(heap, &heap->zones[i], look);
@@ -268,7 +272,7 @@ static void grow_ahead(struct hpheap *heap, void *arg)
 
 		if (atomic_exchange(&zone->grew, false))
 			zone->ahead_looks = AHEAD_LOOKS;
-		if (!zone->ahead_looks)
+		if (!zone->ahead_looks || atomic_load(&heap->refused))
 			continue;
 		zone->ahead_looks--;
 		look->growing = true;

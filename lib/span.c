@@ -77,19 +77,24 @@ static uintptr_t alloc_once(struct hpheap *heap, const struct hph_want *want, bo
 	return addr;
 }
 
-/* And again, as long as other threads have units in their hands, which may be what is lacking. */
+/*
+ * And again, as long as other threads have units in their hands, or had meanwhile, which may be
+ * what is lacking.
+ */
 static uintptr_t alloc(struct hpheap *heap, const struct hph_want *want, bool *zero)
 {
+	size_t busy, committed;
 	unsigned int naps;
 	uintptr_t addr;
-	size_t busy;
 
 	for (naps = 0; naps < MOST_NAPS; naps++) {
 		if (atomic_load_explicit(&heap->exhausted, memory_order_relaxed))
 			return 0;
+		committed = atomic_load(&heap->committed_units);
 		busy = atomic_load(&heap->busy_units);
 		addr = alloc_once(heap, want, zero);
-		if (addr || (!busy && !atomic_load(&heap->busy_units)))
+		if (addr || (!busy && !atomic_load(&heap->busy_units) &&
+			     atomic_load(&heap->committed_units) == committed))
 			return addr;
 		hph_os_nap();
 	}
@@ -316,5 +321,9 @@ size_t hpheap_scavenge(struct hpheap *heap, size_t bytes)
 		;
 	if (done < bytes)
 		done += hph_thin(heap, bytes - done, bytes == SIZE_MAX);
+	if (bytes == SIZE_MAX)
+		hph_ahead_close(heap);
+	else
+		hph_ahead_close_old(heap);
 	return done;
 }

@@ -48,7 +48,8 @@ def program(section):
     try:
         cases = ktap.cases(section.output, re.sub(r".*/|_32$", "", section.name))
     except ktap.Broken as broken:
-        return "fail", str(broken), section.output[-12:]
+        ended = [line.lstrip("# ") for line in section.output if "did not run to its end" in line]
+        return "fail", "; ".join([str(broken)] + ended), section.output[-12:]
     bad = [f"{case.name}: {case.why}" for case in cases if case.verdict == "fail" or
            case.verdict == "skip" and not MAY_SKIP.search(case.why)]
     if bad or section.status not in (0, 4):

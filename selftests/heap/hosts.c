@@ -65,6 +65,21 @@ static size_t address_space(void)
 	return pages * base_page();
 }
 
+static size_t status_bytes(const char *key)
+{
+	unsigned long kib = 0;
+	char line[256];
+	FILE *file = fopen("/proc/self/status", "re");
+
+	if (!file)
+		abort();
+	while (fgets(line, sizeof(line), file))
+		if (!strncmp(line, key, strlen(key)))
+			kib = strtoul(line + strlen(key), NULL, 10);
+	fclose(file);
+	return kib * KIB;
+}
+
 static bool limit(int which, size_t bytes)
 {
 	const struct rlimit limit = { .rlim_cur = bytes, .rlim_max = bytes };
@@ -179,7 +194,7 @@ static int without_memory(void *arg)
 	int result;
 
 	(void)arg;
-	if (!heap || !limit(RLIMIT_DATA, room))
+	if (!heap || !limit(RLIMIT_DATA, status_bytes("VmData:") + room))
 		return 1;
 	result = exhaust(heap, room);
 	if (result)
@@ -201,19 +216,33 @@ TEST(a_heap_without_memory_says_enomem_and_keeps_nothing_of_what_failed)
 	EXPECT_EQ(0, in_child(without_memory, NULL));
 }
 
-static size_t status_bytes(const char *key)
+/* What is open ahead counts, too: it must not be what is missing elsewhere. */
+static int opened_elsewhere(void *arg)
 {
-	unsigned long kib = 0;
-	char line[256];
-	FILE *file = fopen("/proc/self/status", "re");
+	const unsigned int flags = *(const unsigned int *)arg;
+	struct hpheap *heap = heap_on(HPHEAP_BACKEND_SMALL);
+	const size_t units = 32, metadata = 6;
+	size_t i;
 
-	if (!file)
-		abort();
-	while (fgets(line, sizeof(line), file))
-		if (!strncmp(line, key, strlen(key)))
-			kib = strtoul(line + strlen(key), NULL, 10);
-	fclose(file);
-	return kib * KIB;
+	if (!hpheap_span_alloc(heap, UNIT, 0, 0) ||
+	    !limit(RLIMIT_DATA, status_bytes("VmData:") + (2 * units - 1 + metadata) * UNIT))
+		return 1;
+	for (i = 1; i < units; i++)
+		if (!hpheap_span_alloc(heap, UNIT, 0, 0))
+			return 2;
+	if (!open_units(heap, NULL) && !stats_of(heap).free_bytes)
+		return 3;
+	/* Aligned so that it lies elsewhere than what is open, or has been fetched ahead. */
+	return hpheap_span_alloc(heap, units * UNIT, units * UNIT, flags) ? 0 : 4;
+}
+
+TEST(what_is_open_or_free_elsewhere_is_given_back_for_a_span)
+{
+	unsigned int flags = 0;
+
+	EXPECT_EQ(0, in_child(opened_elsewhere, &flags));
+	flags = HPHEAP_SPAN_LAZY;
+	EXPECT_EQ(0, in_child(opened_elsewhere, &flags));
 }
 
 static int locked(void *arg)

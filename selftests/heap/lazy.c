@@ -90,6 +90,53 @@ TEST_F(lazy, units_are_opened_ahead_of_their_memory)
 	for (i = 0; i < 24; i++)
 		hpheap_span_free(self->heap, spans[i]);
 	EXPECT_EQ(24 * UNIT, hpheap_scavenge(self->heap, SIZE_MAX));
+	EXPECT_EQ(0, open_units(self->heap, NULL));
+}
+
+/* Eight units of a heap, and more of it open than those. */
+static bool has_grown(struct hpheap *heap)
+{
+	size_t i;
+
+	for (i = 0; i < 8; i++)
+		if (!hpheap_span_alloc(heap, UNIT, UNIT, 0))
+			return false;
+	return true;
+}
+
+TEST_F(lazy, what_is_open_and_not_used_is_closed)
+{
+	const uint64_t limit = 64 * MIB;
+	size_t open;
+
+	ASSERT_TRUE(has_grown(self->heap));
+	open = open_units(self->heap, NULL);
+	if (variant->backend == HPHEAP_BACKEND_SMALL)
+		ASSERT_LT(0, open);
+	/* Once it may have been opened a moment ago. */
+	EXPECT_EQ(0, hpheap_scavenge(self->heap, 1));
+	EXPECT_EQ(open, open_units(self->heap, NULL));
+	EXPECT_EQ(0, hpheap_scavenge(self->heap, 1));
+	EXPECT_EQ(0, open_units(self->heap, NULL));
+	/* And it can be used as ever. */
+	ASSERT_TRUE(has_grown(self->heap));
+	EXPECT_EQ(0, hpheap_set_limit(self->heap, limit));
+	EXPECT_EQ(0, open_units(self->heap, NULL));
+	ASSERT_TRUE(has_grown(self->heap));
+	EXPECT_EQ(0, open_units(self->heap, NULL));
+	EXPECT_EQ(24 * UNIT, stats_of(self->heap).used_bytes);
+}
+
+/* So many ranges are not remembered, and none of them may stay open. */
+TEST_F(lazy, what_is_open_in_many_places_is_closed)
+{
+	size_t i;
+
+	ASSERT_TRUE(has_grown(self->heap));
+	for (i = 0; i < 3 * HPH_AHEAD_RANGES; i++)
+		ASSERT_NE(NULL, hpheap_span_alloc(self->heap, UNIT, 64 * UNIT, 0));
+	hpheap_scavenge(self->heap, SIZE_MAX);
+	EXPECT_EQ(0, open_units(self->heap, NULL));
 }
 
 /* Else a unit that the scavenger has just fetched is given back, for one that has to be filled. */
