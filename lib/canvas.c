@@ -56,13 +56,13 @@ struct drawing {
 	size_t columns;
 };
 
-/* One level of a glass, @from and @to pages above its bottom. */
+/* One level of a glass, @from and @to halves of pages above its bottom. */
 static void fill_level(struct hph_canvas *canvas, const struct hph_box *glass, unsigned int from,
 		       unsigned int to, enum hph_colour colour)
 {
-	const int pages = (int)HPH_UNIT_PAGES, height = glass->height;
-	const int low = ((int)from * height + pages / 2) / pages;
-	int high = ((int)to * height + pages / 2) / pages;
+	const int halves = (int)HPH_UNIT_HALVES, height = glass->height;
+	const int low = ((int)from * height + halves / 2) / halves;
+	int high = ((int)to * height + halves / 2) / halves;
 	struct hph_box box = { glass->x, 0, glass->width, 0 };
 
 	if (high == low && to > from && !from)
@@ -106,12 +106,17 @@ void hph_canvas_cell(struct hph_canvas *canvas, const struct hph_box *box,
 	if (cell->kind == HPH_CELL_LOST)
 		return;
 	if (cell->away)
-		fill_level(canvas, box, HPH_UNIT_PAGES - cell->away, HPH_UNIT_PAGES, HPH_NOTHING);
+		fill_level(canvas, box, HPH_UNIT_HALVES - cell->away, HPH_UNIT_HALVES, HPH_NOTHING);
 	if (cell->kept)
 		fill_level(canvas, box, cell->live, used, efence ? HPH_FENCED :
 			   thin ? HPH_THIN_KEPT : HPH_WHOLE_KEPT);
 	if (cell->live)
 		fill_level(canvas, box, 0, cell->live, thin ? HPH_THIN_LIVE : HPH_WHOLE_LIVE);
+}
+
+static unsigned int kib(unsigned int halves)
+{
+	return halves << (HPH_HALF_SHIFT - 10);
 }
 
 /* What one of the cells of a stretch is, for who points at it. */
@@ -126,8 +131,8 @@ static struct hph_line describe(const struct hph_stretch *stretch, bool efence)
 			  hph_plural(stretch->units), hph_cell_names[cell->kind]);
 	if (cell->live || cell->kept || cell->away)
 		length += snprintf(line.text + length, sizeof(line.text) - (size_t)length,
-				   "; of 256 pages %u live, %u %s, %u given back", cell->live,
-				   cell->kept, efence ? "fenced" : "kept", cell->away);
+				   "; of 2048 KiB %u live, %u %s, %u given back", kib(cell->live),
+				   kib(cell->kept), efence ? "fenced" : "kept", kib(cell->away));
 	if (cell->backend)
 		length += snprintf(line.text + length, sizeof(line.text) - (size_t)length, "; %s",
 				   hph_backend_name(cell->backend));
@@ -175,7 +180,7 @@ static void label_row(struct drawing *drawing, const struct hph_row *row)
 	if (!row->gap)
 		return;
 	snprintf(line.text, sizeof(line.text), "... %zu units without memory (%s of addresses)",
-		 row->units, hph_size_of(row->units * HPH_UNIT_PAGES).text);
+		 row->units, hph_size_of(row->units * HPH_UNIT_HALVES).text);
 	write_label(drawing, ROWS_X, line.text);
 }
 
@@ -215,7 +220,7 @@ static void draw_heap(struct drawing *drawing, const struct hph_picture_heap *he
 	snprintf(line.text, sizeof(line.text),
 		 "heap %" PRIu64 " (%s): %s in %zu huge unit%s, %s live", heap->id,
 		 hph_backend_name(heap->kind),
-		 hph_size_of(totals.memory * HPH_UNIT_PAGES - totals.away).text, totals.memory,
+		 hph_size_of(totals.memory * HPH_UNIT_HALVES - totals.away).text, totals.memory,
 		 hph_plural(totals.memory), hph_size_of(totals.live).text);
 	drawing->canvas->text(drawing->canvas, MARGIN, drawing->y + HPH_CANVAS_LINE,
 			      HPH_FONT_TEXT, HPH_INK, line.text);

@@ -58,6 +58,11 @@ void hph_cells_add_empty(struct hph_cells *cells, uintptr_t first, size_t units)
 	add(cells, first, units, &empty);
 }
 
+static unsigned int least(unsigned int a, unsigned int b)
+{
+	return a < b ? a : b;
+}
+
 /*
  * Pages of spans that have their memory: those before the first head belong to one that began in
  * a unit before.
@@ -77,17 +82,20 @@ static void count_pages(struct hph_cells *cells, const struct hph_unit *unit,
 		if (head < end)
 			end = head;
 		there = end - page - hph_map_count_both(unit->used, unit->away, page, end - page);
+		there *= HPH_HALVES;
 		if (live)
 			cell->live = (uint16_t)(cell->live + there);
 		else
 			cell->kept = (uint16_t)(cell->kept + there);
 		cells->goes_on = live && end == HPH_UNIT_PAGES;
 	}
+	/* They are of live spans; if all is of one moment. */
+	cell->live = (uint16_t)(cell->live - least(cell->live, unit->nr_halves));
 }
 
 static unsigned int count_away(const struct hph_unit *unit)
 {
-	return hph_map_count_both(unit->away, unit->away, 0, HPH_UNIT_PAGES);
+	return HPH_HALVES * hph_map_count(unit->away) + least(unit->nr_halves, HPH_UNIT_PAGES);
 }
 
 static enum hph_cell_kind kind_of(const struct hph_unit *unit)

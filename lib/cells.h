@@ -18,7 +18,7 @@ enum hph_cell_kind {
 	HPH_CELL_KINDS
 };
 
-/* A huge unit. Its pages are live, kept, away, or free. */
+/* A huge unit. Its pages, counted in halves, are live, kept, away, or free. */
 struct hph_cell {
 	uint16_t live;		/* in spans that the program holds */
 	uint16_t kept;		/* in spans that threads hold ready; fenced, in efence mode */

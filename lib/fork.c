@@ -135,10 +135,10 @@ static void reserve(struct hpheap *heap, struct hph_unit *unit)
 /* What another thread was about to give back or to get may be there or not: it is away. */
 static void end_thinning(struct hpheap *heap, struct hph_unit *unit)
 {
-	static const hph_pagemap none;
+	static const struct hph_parts none;
 
 	if (unit->thinning)
-		hph_pages_thicken(pages_of(heap, unit), unit, none, none);
+		hph_pages_thicken(pages_of(heap, unit), unit, &none, none.pages);
 }
 
 /* Out of the indexes with all that has no span, whosever it was. */

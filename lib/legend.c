@@ -21,10 +21,10 @@ struct legend {
 
 /* Kinds in the legend, with a cell of each; the last ones only where there are some. */
 static const struct hph_cell samples[] = {
-	{ .kind = HPH_CELL_WHOLE, .live = 144, .kept = 48 },
-	{ .kind = HPH_CELL_THIN, .live = 80, .away = 112 },
+	{ .kind = HPH_CELL_WHOLE, .live = 288, .kept = 96 },
+	{ .kind = HPH_CELL_THIN, .live = 160, .away = 224 },
 	{ .kind = HPH_CELL_FREE },
-	{ .kind = HPH_CELL_BROKEN, .away = 112 },
+	{ .kind = HPH_CELL_BROKEN, .away = 224 },
 	{ .kind = HPH_CELL_EMPTY },
 	{ .kind = HPH_CELL_BUSY },
 	{ .kind = HPH_CELL_PURGEABLE },
@@ -51,7 +51,7 @@ static void write_title(struct legend *legend, const struct hph_picture *picture
 	snprintf(line.text, sizeof(line.text),
 		 "%s (process %ld): %zu heap%s, %s in %zu huge unit%s", picture->name,
 		 picture->pid, picture->count, hph_plural(picture->count),
-		 hph_size_of(totals->memory * HPH_UNIT_PAGES - totals->away).text, totals->memory,
+		 hph_size_of(totals->memory * HPH_UNIT_HALVES - totals->away).text, totals->memory,
 		 hph_plural(totals->memory));
 	legend->y = MARGIN + LINE;
 	write_line(legend, HPH_FONT_TITLE, HPH_INK, line.text);
@@ -64,7 +64,7 @@ static void add_size(struct hph_line *line, const char *name, size_t units)
 
 	if (units)
 		snprintf(line->text + length, sizeof(line->text) - length, "%s%s: %s",
-			 length ? "; " : "", name, hph_size_of(units * HPH_UNIT_PAGES).text);
+			 length ? "; " : "", name, hph_size_of(units * HPH_UNIT_HALVES).text);
 }
 
 /* Whose memory it is, and of which nodes it was asked. */
@@ -93,7 +93,7 @@ static void write_kind(struct legend *legend, const struct hph_cell *sample)
 
 	hph_canvas_cell(legend->canvas, &box, sample, legend->efence);
 	snprintf(line.text, sizeof(line.text), "%s: %zu unit%s, %s", hph_cell_names[sample->kind],
-		 units, hph_plural(units), hph_size_of(units * HPH_UNIT_PAGES).text);
+		 units, hph_plural(units), hph_size_of(units * HPH_UNIT_HALVES).text);
 	legend->x += SAMPLE + 8;
 	write_line(legend, HPH_FONT_TEXT, HPH_INK, line.text);
 	legend->x -= SAMPLE + 8;
@@ -102,7 +102,7 @@ static void write_kind(struct legend *legend, const struct hph_cell *sample)
 
 /* A part of a cell: the colour where it is whole, and where not. */
 static void write_part(struct legend *legend, enum hph_colour whole, enum hph_colour thin,
-		       const char *name, size_t pages)
+		       const char *name, size_t halves)
 {
 	struct hph_box box = { legend->x, legend->y - SAMPLE + 2, SAMPLE, SAMPLE };
 	struct hph_line line;
@@ -110,8 +110,8 @@ static void write_part(struct legend *legend, enum hph_colour whole, enum hph_co
 	legend->canvas->fill(legend->canvas, &box, whole);
 	box.x += SAMPLE;
 	legend->canvas->fill(legend->canvas, &box, thin);
-	snprintf(line.text, sizeof(line.text), "%s: %s, %u %%", name, hph_size_of(pages).text,
-		 percent(pages, legend->totals.memory * HPH_UNIT_PAGES));
+	snprintf(line.text, sizeof(line.text), "%s: %s, %u %%", name, hph_size_of(halves).text,
+		 percent(halves, legend->totals.memory * HPH_UNIT_HALVES));
 	legend->x += 2 * SAMPLE + 8;
 	write_line(legend, HPH_FONT_TEXT, HPH_INK, line.text);
 	legend->x -= 2 * SAMPLE + 8;
@@ -132,7 +132,7 @@ static void write_kinds(struct legend *legend)
 static void write_parts(struct legend *legend)
 {
 	const struct hph_totals *totals = &legend->totals;
-	const size_t all = totals->memory * HPH_UNIT_PAGES;
+	const size_t all = totals->memory * HPH_UNIT_HALVES;
 	const size_t held = totals->live + totals->kept + totals->away;
 
 	write_line(legend, HPH_FONT_TEXT, HPH_NOTE, "It fills from the bottom; of all:");

@@ -16,19 +16,19 @@
 #include "picture.h"
 
 #define CELLS		32u
-#define CELL_PAGES	(HPH_UNIT_PAGES / CELLS)
+#define CELL_HALVES	(HPH_UNIT_HALVES / CELLS)
 
 struct line {
 	int32_t node;
 	uint32_t backend;
-	uint16_t used;		/* heap pages */
+	uint16_t used;		/* halves of heap pages */
 	char cells[CELLS + 1];
 };
 
 struct picture {
 	FILE *file;
 	struct line line;	/* of the unit that is being drawn */
-	uint8_t used[CELLS];	/* heap pages of a cell, and those that have memory */
+	uint8_t used[CELLS];	/* halves of a cell, and those that have memory */
 	uint8_t memory[CELLS];
 	uintptr_t unit;		/* its number; 0: none */
 	struct line same;	/* of all units since @since */
@@ -57,7 +57,7 @@ static void write_same(struct picture *picture)
 		snprintf(node, sizeof(node), "%" PRId32, line->node);
 	fprintf(picture->file, "%14" PRIxPTR " %6zu %4s %-6s %3u%% |%s|\n",
 		hph_unit_addr(picture->since), picture->repeated, node,
-		hph_backend_name(line->backend), line->used * 100u / HPH_UNIT_PAGES, line->cells);
+		hph_backend_name(line->backend), line->used * 100u / HPH_UNIT_HALVES, line->cells);
 	picture->repeated = 0;
 }
 
@@ -73,9 +73,9 @@ static char cell(unsigned int used, unsigned int memory)
 		return '-';
 	if (!used)
 		return ' ';
-	if (used == CELL_PAGES)
+	if (used == CELL_HALVES)
 		return '#';
-	return used > CELL_PAGES / 2 ? ':' : '.';
+	return used > CELL_HALVES / 2 ? ':' : '.';
 }
 
 /* The unit is drawn: one more of the same, or the first of others. */
@@ -119,13 +119,13 @@ static int draw(const struct hpheap_region *region, void *arg)
 	const uintptr_t end = region->address + region->bytes;
 	uintptr_t addr;
 
-	for (addr = region->address; addr < end; addr += HPHEAP_PAGE_SIZE) {
-		const unsigned int page = (unsigned int)(hph_page_of(addr) % HPH_UNIT_PAGES);
+	for (addr = region->address; addr < end; addr += (uintptr_t)1 << HPH_HALF_SHIFT) {
+		const unsigned int half = (unsigned int)(addr >> HPH_HALF_SHIFT) % HPH_UNIT_HALVES;
 
 		if (hph_unit_of(addr) != picture->unit)
 			begin_unit(picture, hph_unit_of(addr));
-		picture->used[page / CELL_PAGES] += used;
-		picture->memory[page / CELL_PAGES] += memory;
+		picture->used[half / CELL_HALVES] += used;
+		picture->memory[half / CELL_HALVES] += memory;
 		picture->line.used += used;
 		if (memory) {
 			picture->line.node = region->node;

@@ -29,6 +29,7 @@ struct hph_pages {
 	size_t used_pages;	/* of spans whose memory is there */
 	size_t away_pages;
 	size_t hollow_pages;	/* of them: in slabs */
+	size_t away_halves;	/* of used pages */
 	size_t thin_used;	/* used_pages when a unit was thinned last */
 	size_t fenced_pages;
 	size_t used_units;
@@ -147,10 +148,12 @@ bool hph_pages_may_thin(const struct hph_pages *pages, const struct hph_unit *un
 bool hph_pages_unchanged(const struct hph_pages *pages, const struct hph_unit *unit,
 			 uint16_t window);
 bool hph_pages_is_sparse(const struct hph_unit *unit, const struct hph_sparse *sparse,
-			 const hph_pagemap bare, hph_pagemap away);
-void hph_pages_thin(struct hph_pages *pages, struct hph_unit *unit, const hph_pagemap away);
-void hph_pages_thicken(struct hph_pages *pages, struct hph_unit *unit, const hph_pagemap back,
-		       const hph_pagemap zero);
+			 const struct hph_parts *bare, struct hph_parts *away);
+void hph_pages_thin(struct hph_pages *pages, struct hph_unit *unit, const struct hph_parts *away);
+void hph_pages_thicken(struct hph_pages *pages, struct hph_unit *unit,
+		       const struct hph_parts *back, const hph_pagemap zero);
+void hph_pages_unhalve(struct hph_pages *pages, struct hph_unit *unit, unsigned int page,
+		       unsigned int nr);
 struct hph_unit *hph_pages_thin_back(struct hph_pages *pages, bool early);
 struct hph_unit *hph_pages_thin_fit(struct hph_pages *pages, const struct hph_want *want);
 void hph_pages_break(struct hph_pages *pages, struct hph_unit *unit);

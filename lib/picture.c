@@ -47,10 +47,10 @@ const char *const hph_cell_names[HPH_CELL_KINDS] = {
 };
 
 /* "1.5 GiB": without floating point, whose comma is the program's own choice. */
-struct hph_size hph_size_of(size_t pages)
+struct hph_size hph_size_of(size_t halves)
 {
 	static const char units[] = "KMGTP";
-	uint64_t size = (uint64_t)pages << (HPH_PAGE_SHIFT - 10), tenths = 0;
+	uint64_t size = (uint64_t)halves << (HPH_HALF_SHIFT - 10), tenths = 0;
 	struct hph_size text;
 	size_t i;
 

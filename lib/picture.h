@@ -26,7 +26,7 @@ struct hph_picture {
 /* Sums over the units of one heap or several. */
 struct hph_totals {
 	size_t units[HPH_CELL_KINDS];
-	size_t live, kept, away;	/* heap pages */
+	size_t live, kept, away;	/* halves of heap pages */
 	size_t memory;			/* units that have memory */
 	size_t of[HPHEAP_BACKEND_SMALL + 1];	/* of them, by backend, */
 	size_t on[HPH_MAX_ZONES];	/* and by node: as far as there is room */
@@ -67,7 +67,7 @@ extern const char *const hph_cell_names[HPH_CELL_KINDS];
 
 void hph_picture_name(struct hph_picture *picture, const char *name);
 const char *hph_backend_name(uint32_t backend);
-struct hph_size hph_size_of(size_t pages);
+struct hph_size hph_size_of(size_t halves);
 const char *hph_plural(size_t count);
 void hph_totals_add(struct hph_totals *totals, const struct hph_picture_heap *heap);
 void hph_rows_begin(struct hph_rows *rows, const struct hph_picture_heap *heap, size_t columns);

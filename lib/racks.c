@@ -194,7 +194,8 @@ void hph_objects_count(const struct hpheap *heap, uint64_t *slab_bytes, uint64_t
 
 	*slab_bytes = *object_bytes = 0;
 	for (i = 0; heap->has_objects && i < heap->nr_zones; i++) {
-		*slab_bytes -= hph_page_addr(heap->zones[i].pages.hollow_pages);
+		*slab_bytes -= hph_page_addr(heap->zones[i].pages.hollow_pages) +
+			       (heap->zones[i].pages.away_halves << HPH_HALF_SHIFT);
 		for (class = 0; class < HPH_CLASSES; class++) {
 			const struct hph_bin *bin = &heap->zones[i].bins[class];
 

@@ -250,6 +250,7 @@ static void free_span(struct hph_zone *zone, const struct hph_slab *slab)
 
 	for (i = 0; i < pages; i++)
 		atomic_store_explicit(&unit->slab_page[page + i], 0, memory_order_relaxed);
+	hph_pages_unhalve(&zone->pages, unit, page, pages);
 	hph_pages_free(&zone->pages, &(struct hph_found){
 		.unit = unit, .page = page, .pages = pages,
 	});
@@ -267,17 +268,30 @@ static void keep_structures(struct hph_bin *bin, struct hph_slab *emptied)
 	}
 }
 
+/* Where something of a slab is away, what is so of the unit may change: under all locks. */
+static bool any_withdrawn(const struct hph_slab *emptied)
+{
+	while (emptied && !emptied->nr_withdrawn)
+		emptied = emptied->link[1];
+	return emptied;
+}
+
 /* Frees the spans of slabs of one bin, without its lock. */
 void hph_slabs_free(struct hph_zone *zone, struct hph_bin *bin, struct hph_slab *emptied)
 {
+	const bool withdrawn = any_withdrawn(emptied);
 	const struct hph_slab *slab;
 
 	if (!emptied)
 		return;
+	if (withdrawn)
+		hph_bins_lock(zone);
 	hph_lock(&zone->lock);
 	for (slab = emptied; slab; slab = slab->link[1])
 		free_span(zone, slab);
 	hph_unlock(&zone->lock);
+	if (withdrawn)
+		hph_bins_unlock(zone);
 	hph_lock(bin->lock);
 	keep_structures(bin, emptied);
 	hph_unlock(bin->lock);

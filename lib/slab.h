@@ -32,6 +32,8 @@ struct hph_slab {
 struct hph_slabs {
 	struct hph_unit *next;	/* that ever had slabs, in its heap */
 	uint16_t combed;	/* in which window last: see sparse.c; HPH_NEVER: it was not */
+	/* Away, of pages of slabs that are not: as the unit's away, under the same locks. */
+	hph_pagemap halves[HPH_HALVES];
 	struct hph_slab *at[HPH_UNIT_PAGES / HPH_SLAB_LEAST_PAGES]; /* none has fewer pages */
 };
 
@@ -64,12 +66,12 @@ void hph_slab_refile(struct hph_bin *bin, struct hph_slab *slab, unsigned int be
 struct hph_slab *hph_slab_next(const struct hph_unit *unit, unsigned int *next);
 
 /* hollow.c */
-void hph_slabs_bare(const struct hph_unit *unit, hph_pagemap bare);
+void hph_slabs_bare(const struct hph_unit *unit, bool halves, struct hph_parts *bare);
 void hph_slabs_withdraw(const struct hph_zone *zone, const struct hph_unit *unit,
-			const hph_pagemap away);
-void hph_slabs_return(const struct hph_zone *zone, const struct hph_unit *unit,
-		      const hph_pagemap back);
-void hph_slabs_tag(uintptr_t secret, const struct hph_unit *unit, const hph_pagemap back);
+			const struct hph_parts *away);
+void hph_slabs_return(const struct hpheap *heap, const struct hph_zone *zone,
+		      const struct hph_unit *unit, const struct hph_parts *back);
+void hph_slabs_tag(uintptr_t secret, const struct hph_unit *unit, const struct hph_parts *back);
 bool hph_slab_is_withdrawn(const struct hph_slab *slab, unsigned int index);
 
 /* The structure of a slab that begins at a page. */

@@ -40,29 +40,35 @@ static unsigned int group_of(const struct hpheap *heap)
 	       (unsigned int)(heap->base_page / HPHEAP_PAGE_SIZE) : 1;
 }
 
+/* Are heap pages so large that a half can go? */
+static bool has_halves(const struct hpheap *heap)
+{
+	return heap->base_page << 1 == HPHEAP_PAGE_SIZE;
+}
+
 /*
- * Calls the backend for each run of pages in a map; @done are those for which
- * it succeeded. Stops at the first failure.
+ * Calls the backend for each run of parts; @done are those for which it succeeded. Stops at the
+ * first failure.
  */
-static int for_each_run(const struct hph_unit *unit, const hph_pagemap map, hph_pagemap done,
+static int for_each_run(const struct hph_unit *unit, const struct hph_parts *parts,
+			struct hph_parts *done,
 			int (*call)(struct hph_backend *backend, uintptr_t addr, size_t bytes))
 {
 	unsigned int first, end = 0;
 	int error;
 
-	memset(done, 0, sizeof(hph_pagemap));
+	memset(done, 0, sizeof(*done));
 	for (;;) {
-		first = hph_map_next(map, end, true);
-		if (first == HPH_UNIT_PAGES)
+		first = hph_parts_next(parts, end, true);
+		if (first == HPH_UNIT_HALVES)
 			return 0;
-		end = hph_map_next(map, first, false);
-		error = call(unit->owner, hph_unit_addr(unit->number) + hph_page_addr(first),
-			     hph_page_addr(end - first));
+		end = hph_parts_next(parts, first, false);
+		error = call(unit->owner,
+			     hph_unit_addr(unit->number) + ((uintptr_t)first << HPH_HALF_SHIFT),
+			     (size_t)(end - first) << HPH_HALF_SHIFT);
 		if (error)
 			return error;
-		hph_map_set(done, first, end - first);
-		if (end == HPH_UNIT_PAGES)
-			return 0;
+		hph_parts_add(done, parts, first, end);
 	}
 }
 
@@ -81,10 +87,10 @@ static void unlock_all(struct hph_zone *zone)
 
 /* Under all locks of its zone. */
 static void finish(struct hpheap *heap, struct hph_zone *zone, struct hph_unit *unit,
-		   const hph_pagemap back, const hph_pagemap zero)
+		   const struct hph_parts *back, const hph_pagemap zero)
 {
 	hph_pages_thicken(&zone->pages, unit, back, zero);
-	hph_slabs_return(zone, unit, back);
+	hph_slabs_return(heap, zone, unit, back);
 	atomic_fetch_sub(&heap->busy_units, 1);
 }
 
@@ -93,15 +99,15 @@ static void finish(struct hpheap *heap, struct hph_zone *zone, struct hph_unit *
  * slabs on which nothing lies. False: it is not sparse, even if both count as free.
  */
 static bool take_out(struct hpheap *heap, struct hph_zone *zone, struct hph_unit *unit,
-		     const struct hph_sparse *sparse, hph_pagemap away)
+		     const struct hph_sparse *sparse, struct hph_parts *away)
 {
 	bool is_sparse = false;
-	hph_pagemap bare;
+	struct hph_parts bare;
 
 	lock_all(zone);
 	if (hph_pages_may_thin(&zone->pages, unit, sparse)) {
-		hph_slabs_bare(unit, bare);
-		is_sparse = hph_pages_is_sparse(unit, sparse, bare, away);
+		hph_slabs_bare(unit, has_halves(heap), &bare);
+		is_sparse = hph_pages_is_sparse(unit, sparse, &bare, away);
 	}
 	if (is_sparse) {
 		hph_pages_thin(&zone->pages, unit, away);
@@ -114,7 +120,7 @@ static bool take_out(struct hpheap *heap, struct hph_zone *zone, struct hph_unit
 
 /* Takes a unit of a zone that can be thinned, the sparsest first; NULL: there is none. */
 static struct hph_unit *take_sparse(struct hpheap *heap, struct hph_zone *zone,
-				    const struct hph_sparse *sparse, hph_pagemap away)
+				    const struct hph_sparse *sparse, struct hph_parts *away)
 {
 	struct hph_unit *unit;
 
@@ -149,7 +155,7 @@ static struct hph_unit *next_slabbed(const struct hph_zone *zone, const struct h
  */
 static struct hph_unit *take_combed(struct hpheap *heap, struct hph_zone *zone,
 				    const struct hph_sparse *sparse, struct hph_unit **next,
-				    unsigned int tries, hph_pagemap away)
+				    unsigned int tries, struct hph_parts *away)
 {
 	struct hph_unit *unit;
 
@@ -170,35 +176,29 @@ static void join(struct hph_unit *unit)
 	unit->split = false;
 }
 
-/* Are there no pages away but these? It is thinning: nobody else changes that. */
-static bool all_back(const struct hph_unit *unit, const hph_pagemap back)
-{
-	return !memcmp(unit->away, back, sizeof(hph_pagemap));
-}
-
-/* Gives back the pages @away of a unit; what stays is free again, with what is in it. */
+/* Gives back parts of a unit; what stays is free again, with what is in it. */
 static size_t thin(struct hpheap *heap, struct hph_zone *zone, struct hph_unit *unit,
-		   hph_pagemap away)
+		   struct hph_parts *away)
 {
 	static const hph_pagemap none;
 	const struct hph_backend_ops *ops = unit->owner->ops;
-	unsigned int word, pages = 0;
-	hph_pagemap done;
+	const bool was_split = unit->split;
+	struct hph_parts done;
+	size_t bytes;
 
 	unit->split = true;
 	ops->split(unit->owner, hph_unit_addr(unit->number));
-	for_each_run(unit, away, done, ops->thin);
-	for (word = 0; word < HPH_UNIT_WORDS; word++) {
-		pages += (unsigned int)__builtin_popcountll(done[word]);
-		away[word] &= ~done[word];
-	}
-	if (!pages && all_back(unit, away))
+	for_each_run(unit, away, &done, ops->thin);
+	hph_parts_remove(away, &done);
+	bytes = hph_page_addr(hph_map_count(done.pages)) +
+		((size_t)hph_parts_nr_halves(&done) << HPH_HALF_SHIFT);
+	if (!bytes && !was_split)
 		join(unit);
 	hph_slabs_tag(heap->secret, unit, away);
 	lock_all(zone);
 	finish(heap, zone, unit, away, none);
 	unlock_all(zone);
-	return hph_page_addr(pages);
+	return bytes;
 }
 
 /* What may be in use of a unit that is sparse. */
@@ -229,15 +229,19 @@ bool hph_is_loose(const struct hpheap *heap, struct hph_zone *zone,
 		  const struct hpheap_policy *policy)
 {
 	const struct hph_pages *pages = &zone->pages;
-	size_t slack = hph_bins_slack(heap, zone), used;	/* as it was before the lock */
+	size_t slack = hph_bins_slack(heap, zone);	/* as it was before the lock */
 	uint32_t percent = policy->loose_percent;
+	size_t halves, gone, used;
 	uint64_t free;
 
 	hph_lock(&zone->lock);
-	slack = slack > pages->hollow_pages ? slack - pages->hollow_pages : 0;
-	used = pages->used_pages - (slack < pages->used_pages ? slack : pages->used_pages);
+	halves = pages->away_halves / HPH_HALVES;
+	gone = pages->hollow_pages + halves;
+	slack = slack > gone ? slack - gone : 0;
+	used = pages->used_pages - halves;
+	used -= slack < used ? slack : used;
 	free = (pages->memory_units - pages->free_units) * HPH_UNIT_PAGES - used -
-	       pages->away_pages - pages->fenced_pages;
+	       pages->away_pages - halves - pages->fenced_pages;
 	if (has_shrunk(zone, used) || zone->loose)
 		percent = policy->tight_percent;
 	zone->loose = free * 100 > (uint64_t)used * percent;
@@ -259,7 +263,7 @@ size_t hph_thin(struct hpheap *heap, size_t bytes, bool dense)
 	struct hpheap_policy policy;
 	struct hph_unit *unit, *next;
 	size_t done = 0, now;
-	hph_pagemap away;
+	struct hph_parts away;
 	unsigned int i;
 
 	hph_policy_read(&policy);
@@ -270,11 +274,11 @@ size_t hph_thin(struct hpheap *heap, size_t bytes, bool dense)
 
 		next = atomic_load(&heap->slabbed);
 		now = 1;
-		while (done < bytes && now && (unit = take_sparse(heap, zone, &sparse, away)))
-			done += now = thin(heap, zone, unit, away);
+		while (done < bytes && now && (unit = take_sparse(heap, zone, &sparse, &away)))
+			done += now = thin(heap, zone, unit, &away);
 		while (done < bytes && now &&
-		       (unit = take_combed(heap, zone, &sparse, &next, UINT_MAX, away)))
-			done += now = thin(heap, zone, unit, away);
+		       (unit = take_combed(heap, zone, &sparse, &next, UINT_MAX, &away)))
+			done += now = thin(heap, zone, unit, &away);
 	}
 	return done;
 }
@@ -296,17 +300,18 @@ size_t hph_thin_idle(struct hpheap *heap, struct hph_zone *zone,
 		.rested = urgent ? 0 : policy->whole_windows,
 	};
 	struct hph_unit *unit;
-	hph_pagemap away;
+	struct hph_parts away;
 
-	unit = take_sparse(heap, zone, &sparse, away);
+	unit = take_sparse(heap, zone, &sparse, &away);
 	if (!unit)
-		unit = take_combed(heap, zone, &sparse, &zone->comb, COMB_TRIES, away);
-	return unit ? thin(heap, zone, unit, away) : 0;
+		unit = take_combed(heap, zone, &sparse, &zone->comb, COMB_TRIES, &away);
+	return unit ? thin(heap, zone, unit, &away) : 0;
 }
 
-/* What comes back to a unit that is thinning: all of it, and what was not hollow. */
+/* What comes back to a unit that is thinning: all of it, and of the pages what was not hollow. */
 struct back {
-	hph_pagemap all, clean;
+	struct hph_parts all;
+	hph_pagemap clean;
 };
 
 /* A thin unit is the calling thread's, to get its pages back; or NULL. Under the zone's lock. */
@@ -316,10 +321,12 @@ static struct hph_unit *begin(struct hpheap *heap, struct hph_unit *unit, struct
 
 	if (!unit)
 		return NULL;
-	for (word = 0; word < HPH_UNIT_WORDS; word++) {
-		back->all[word] = unit->away[word];
+	memset(&back->all, 0, sizeof(back->all));
+	memcpy(back->all.pages, unit->away, sizeof(back->all.pages));
+	if (unit->nr_halves)
+		memcpy(back->all.halves, unit->slabs->halves, sizeof(back->all.halves));
+	for (word = 0; word < HPH_UNIT_WORDS; word++)
 		back->clean[word] = unit->away[word] & ~unit->used[word];
-	}
 	unit->thinning = true;
 	atomic_fetch_add(&heap->busy_units, 1);
 	return unit;
@@ -333,21 +340,20 @@ static int thicken(struct hpheap *heap, struct hph_zone *zone, struct hph_unit *
 		   const struct back *back)
 {
 	const struct hph_backend_ops *ops = unit->owner->ops;
-	hph_pagemap done;
+	struct hph_parts done = back->all;
 	int error;
 
 	join(unit);
-	memcpy(done, back->all, sizeof(done));
 	error = ops->collapse(unit->owner, hph_unit_addr(unit->number));
 	if (error)
-		error = for_each_run(unit, back->all, done, ops->thicken);
+		error = for_each_run(unit, &back->all, &done, ops->thicken);
 	if (error) {
 		unit->split = true;
 		ops->split(unit->owner, hph_unit_addr(unit->number));
 	}
-	hph_slabs_tag(heap->secret, unit, done);
+	hph_slabs_tag(heap->secret, unit, &done);
 	lock_all(zone);
-	finish(heap, zone, unit, done, back->clean);
+	finish(heap, zone, unit, &done, back->clean);
 	return error;
 }
 

@@ -20,6 +20,11 @@ static uint64_t page_bytes(size_t pages)
 	return (uint64_t)pages << HPH_PAGE_SHIFT;
 }
 
+static uint64_t half_bytes(size_t halves)
+{
+	return (uint64_t)halves << HPH_HALF_SHIFT;
+}
+
 /* What the zones have; under all locks. */
 static void read_zones(struct hpheap *heap, struct hpheap_stats *stats)
 {
@@ -31,8 +36,10 @@ static void read_zones(struct hpheap *heap, struct hpheap_stats *stats)
 		stats->committed_bytes += unit_bytes(zone->pages.memory_units);
 		stats->device_bytes += unit_bytes(zone->device_units);
 		stats->fallback_bytes += unit_bytes(zone->fallback_units);
-		stats->used_bytes += page_bytes(zone->pages.used_pages);
-		stats->away_bytes += page_bytes(zone->pages.away_pages);
+		stats->used_bytes += page_bytes(zone->pages.used_pages) -
+				     half_bytes(zone->pages.away_halves);
+		stats->away_bytes += page_bytes(zone->pages.away_pages) +
+				     half_bytes(zone->pages.away_halves);
 		stats->fenced_bytes += page_bytes(zone->pages.fenced_pages);
 		stats->free_huge_bytes += unit_bytes(zone->pages.free_units);
 		stats->lazy_bytes += unit_bytes(zone->pages.lazy_units);

@@ -9,7 +9,8 @@
  *
  * Only whole base pages can go: where they are larger than heap pages, a free run
  * is rounded inward to their borders. Pages of slabs on which no object lies can go like free
- * ones: they stay in use, and are hollow (hollow.c).
+ * ones: they stay in use, and are hollow (hollow.c). Where base pages are half as large as heap
+ * pages, so can halves of them.
  *
  * A thin unit without a span is broken: it does not count as a free huge unit,
  * and no run of free units goes on through it, before it has been emptied and
@@ -21,6 +22,7 @@
 #include <string.h>
 
 #include "pagealloc.h"
+#include "slab.h"
 
 /* Thin units that are tried for a span before a whole one is filled. */
 #define THIN_TRIES	64
@@ -104,18 +106,23 @@ bool hph_pages_may_thin(const struct hph_pages *pages, const struct hph_unit *un
 }
 
 /*
- * Is little of a used unit in use, if @bare pages of slabs count as free, and can some of it go?
+ * Is little of a used unit in use, if @bare parts of slabs count as free, and can some of it go?
  * @away: out: all that can
  */
 bool hph_pages_is_sparse(const struct hph_unit *unit, const struct hph_sparse *sparse,
-			 const hph_pagemap bare, hph_pagemap away)
+			 const struct hph_parts *bare, struct hph_parts *away)
 {
-	unsigned int used = 0, word;
+	unsigned int used = 0, word, nr;
 
 	for (word = 0; word < HPH_UNIT_WORDS; word++)
 		used += (unsigned int)__builtin_popcountll(unit->used[word] & ~unit->away[word] &
-							   ~bare[word]);
-	return used <= sparse->most_used && whole_base_pages(unit, sparse->group, bare, away);
+							   ~bare->pages[word]);
+	used = used * HPH_HALVES - hph_parts_nr_halves(bare) - unit->nr_halves;
+	if (used > sparse->most_used * HPH_HALVES)
+		return false;
+	nr = whole_base_pages(unit, sparse->group, bare->pages, away->pages);
+	memcpy(away->halves, bare->halves, sizeof(away->halves));
+	return nr || hph_parts_nr_halves(away);
 }
 
 /**
@@ -126,10 +133,10 @@ bool hph_pages_is_sparse(const struct hph_unit *unit, const struct hph_sparse *s
  */
 struct hph_unit *hph_pages_sparsest(const struct hph_pages *pages, const struct hph_sparse *sparse)
 {
-	static const hph_pagemap none;
+	static const struct hph_parts none;
 	unsigned int length = HPH_UNIT_PAGES, density, tries;
 	struct hph_unit *unit;
-	hph_pagemap away;
+	struct hph_parts away;
 
 	while (length > sparse->group) {
 		length = hph_map_last(pages->lengths, length - 1, true);
@@ -139,31 +146,52 @@ struct hph_unit *hph_pages_sparsest(const struct hph_pages *pages, const struct 
 			unit = pages->bins[length][density];
 			for (tries = SPARSE_TRIES; unit && tries; tries--, unit = unit->link[NEXT])
 				if (hph_pages_may_thin(pages, unit, sparse) &&
-				    hph_pages_is_sparse(unit, sparse, none, away))
+				    hph_pages_is_sparse(unit, sparse, &none, &away))
 					return unit;
 		}
 	}
 	return NULL;
 }
 
+/* Halves of a unit's pages are away, or not any more. */
+static void set_halves(struct hph_pages *pages, struct hph_unit *unit,
+		       const struct hph_parts *parts, bool away)
+{
+	unsigned int h, word;
+
+	pages->away_halves -= unit->nr_halves;
+	unit->nr_halves = 0;
+	for (h = 0; unit->slabs && h < HPH_HALVES; h++) {
+		uint64_t *halves = unit->slabs->halves[h];
+
+		for (word = 0; word < HPH_UNIT_WORDS; word++) {
+			halves[word] &= ~(away ? parts->pages[word] : parts->halves[h][word]);
+			halves[word] |= away ? parts->halves[h][word] : 0;
+		}
+		unit->nr_halves = (uint16_t)(unit->nr_halves + hph_map_count(halves));
+	}
+	pages->away_halves += unit->nr_halves;
+}
+
 /**
  * hph_pages_thin() - take out of a used unit what can be given back of it
- * @away: that, by hph_pages_is_sparse(); of pages of slabs the caller withdraws the objects
+ * @away: that, by hph_pages_is_sparse(); of parts of slabs the caller withdraws the objects
  *
  * The unit is thinning until hph_pages_thicken().
  */
-void hph_pages_thin(struct hph_pages *pages, struct hph_unit *unit, const hph_pagemap away)
+void hph_pages_thin(struct hph_pages *pages, struct hph_unit *unit, const struct hph_parts *away)
 {
-	const unsigned int nr = hph_map_count_both(away, away, 0, HPH_UNIT_PAGES);
-	const unsigned int hollow = hph_map_count_both(away, unit->used, 0, HPH_UNIT_PAGES);
+	const unsigned int nr = hph_map_count(away->pages);
+	const unsigned int hollow = hph_map_count_both(away->pages, unit->used, 0, HPH_UNIT_PAGES);
 	unsigned int word;
 
 	hph_pages_unfile(pages, unit);
-	if (!unit->nr_away)
+	if (!hph_unit_is_thin(unit))
 		list_add(pages, unit);
 	for (word = 0; word < HPH_UNIT_WORDS; word++)
-		unit->away[word] |= away[word];
+		unit->away[word] |= away->pages[word];
 	unit->nr_away = (uint16_t)(unit->nr_away + nr);
+	set_halves(pages, unit, away, true);
 	pages->away_pages += nr;
 	pages->hollow_pages += hollow;
 	pages->used_pages -= hollow;
@@ -173,30 +201,83 @@ void hph_pages_thin(struct hph_pages *pages, struct hph_unit *unit, const hph_pa
 	hph_pages_file(pages, unit);
 }
 
+/* Pages of which one half is away and the other is there are away as a whole. */
+static void add_halved(struct hph_pages *pages, struct hph_unit *unit, const hph_pagemap halved)
+{
+	const unsigned int nr = hph_map_count(halved);
+	unsigned int word;
+
+	for (word = 0; word < HPH_UNIT_WORDS; word++)
+		unit->away[word] |= halved[word];
+	unit->nr_away = (uint16_t)(unit->nr_away + nr);
+	pages->away_pages += nr;
+	pages->hollow_pages += nr;
+	pages->used_pages -= nr;
+}
+
+/**
+ * hph_pages_unhalve() - some pages are about to be free
+ *
+ * A page can be had if all of it is there. So what is halved of them is away as a whole, though
+ * the other half has its memory until all of the unit is emptied, or comes back.
+ */
+void hph_pages_unhalve(struct hph_pages *pages, struct hph_unit *unit, unsigned int page,
+		       unsigned int nr)
+{
+	struct hph_parts parts = { .pages = { 0 } };
+	unsigned int word;
+
+	if (!unit->nr_halves)
+		return;
+	hph_map_set(parts.pages, page, nr);
+	for (word = 0; word < HPH_UNIT_WORDS; word++)
+		parts.pages[word] &= unit->slabs->halves[0][word] | unit->slabs->halves[1][word];
+	set_halves(pages, unit, &parts, true);
+	add_halved(pages, unit, parts.pages);
+}
+
+/*
+ * Pages in @back, and those that were halved when that was asked for and are away as a whole by
+ * now: they are there, since the other half always was.
+ */
+static void whole_again(const struct hph_unit *unit, const struct hph_parts *back,
+			hph_pagemap whole)
+{
+	unsigned int h, word;
+
+	memcpy(whole, back->pages, sizeof(hph_pagemap));
+	for (word = 0; word < HPH_UNIT_WORDS; word++)
+		for (h = 0; h < HPH_HALVES; h++)
+			whole[word] |= back->halves[h][word] & unit->away[word];
+}
+
 /**
  * hph_pages_thicken() - the system is done with a thinning unit
- * @back: pages that are not away any more
- * @zero: of those pages the ones that are known to be zero, if they are not in use
+ * @back: parts that are not away any more
+ * @zero: of the pages the ones that are known to be zero, if they are not in use
  */
-void hph_pages_thicken(struct hph_pages *pages, struct hph_unit *unit, const hph_pagemap back,
-		       const hph_pagemap zero)
+void hph_pages_thicken(struct hph_pages *pages, struct hph_unit *unit,
+		       const struct hph_parts *back, const hph_pagemap zero)
 {
-	const unsigned int hollow = hph_map_count_both(back, unit->used, 0, HPH_UNIT_PAGES);
-	const bool listed = unit->nr_away;
-	unsigned int word, nr = 0;
+	const bool listed = hph_unit_is_thin(unit);
+	unsigned int word, nr = 0, hollow;
+	hph_pagemap whole;
 
 	hph_pages_unfile(pages, unit);
+	whole_again(unit, back, whole);
+	hollow = hph_map_count_both(whole, unit->used, 0, HPH_UNIT_PAGES);
 	for (word = 0; word < HPH_UNIT_WORDS; word++) {
-		unit->away[word] &= ~back[word];
-		unit->zero[word] |= back[word] & zero[word] & ~unit->used[word];
-		nr += (unsigned int)__builtin_popcountll(back[word]);
+		unit->away[word] &= ~whole[word];
+		unit->zero[word] |= back->pages[word] & zero[word] & ~unit->used[word];
+		nr += (unsigned int)__builtin_popcountll(whole[word]);
 	}
 	unit->nr_away = (uint16_t)(unit->nr_away - nr);
+	set_halves(pages, unit, back, false);
 	pages->away_pages -= nr;
 	pages->hollow_pages -= hollow;
 	pages->used_pages += hollow;
 	unit->thinning = false;
-	if (listed && !unit->nr_away)
+	if (listed && !hph_unit_is_thin(unit))
 		list_remove(pages, unit);
 	if (unit->nr_used) {
 		hph_pages_file(pages, unit);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /*
- * The page maps of a huge unit: 256 bits, four words, on every system.
+ * The page maps of a huge unit: 256 bits, four words, on every system; and what is made of them.
  */
 #include "unit.h"
 
@@ -101,4 +101,46 @@ unsigned int hph_map_count_both(const hph_pagemap a, const hph_pagemap b, unsign
 									end - first / 64 * 64));
 	}
 	return count;
+}
+
+/* The first half from @half on that is in @parts, or is not: HPH_UNIT_HALVES if there is none. */
+unsigned int hph_parts_next(const struct hph_parts *parts, unsigned int half, bool set)
+{
+	while (half < HPH_UNIT_HALVES && hph_parts_test(parts, half) != set)
+		half++;
+	return half;
+}
+
+/* Is anything of these pages in @parts? */
+bool hph_parts_any(const struct hph_parts *parts, unsigned int page, unsigned int pages)
+{
+	return hph_map_next(parts->pages, page, true) < page + pages ||
+	       hph_map_next(parts->halves[0], page, true) < page + pages ||
+	       hph_map_next(parts->halves[1], page, true) < page + pages;
+}
+
+/* Adds the parts of @from in the halves from @first up to @end, which end none of them. */
+void hph_parts_add(struct hph_parts *parts, const struct hph_parts *from, unsigned int first,
+		   unsigned int end)
+{
+	unsigned int half, page;
+
+	for (half = first; half < end; half++) {
+		page = half / HPH_HALVES;
+		if (hph_map_test(from->pages, page))
+			hph_map_set(parts->pages, page, 1);
+		else if (hph_map_test(from->halves[half % HPH_HALVES], page))
+			hph_map_set(parts->halves[half % HPH_HALVES], page, 1);
+	}
+}
+
+void hph_parts_remove(struct hph_parts *parts, const struct hph_parts *gone)
+{
+	unsigned int word;
+
+	for (word = 0; word < HPH_UNIT_WORDS; word++) {
+		parts->pages[word] &= ~gone->pages[word];
+		parts->halves[0][word] &= ~gone->halves[0][word];
+		parts->halves[1][word] &= ~gone->halves[1][word];
+	}
 }

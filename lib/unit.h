@@ -12,6 +12,20 @@ struct hph_slabs;
 /* One bit for each heap page of a huge unit. */
 typedef uint64_t hph_pagemap[HPH_UNIT_WORDS];
 
+/* A heap page in two, each as small as base pages are. */
+#define HPH_HALF_SHIFT	12
+#define HPH_HALVES	2u
+#define HPH_UNIT_HALVES	512u
+
+_Static_assert(HPH_UNIT_HALVES == HPH_HALVES * HPH_UNIT_PAGES, "halves of a unit");
+_Static_assert(HPH_HALVES << HPH_HALF_SHIFT == 1u << HPH_PAGE_SHIFT, "halves of a page");
+
+/* Parts of a unit: heap pages, and halves of others, of each page at most one. */
+struct hph_parts {
+	hph_pagemap pages;
+	hph_pagemap halves[HPH_HALVES];
+};
+
 /* The largest span that counts as small: its pages are written in one byte. */
 #define HPH_SMALL_PAGES	32u
 
@@ -74,7 +88,7 @@ struct hph_unit {
 	_Atomic uint16_t slab_page[HPH_UNIT_PAGES];
 	struct hph_slabs *slabs; /* NULL: there was none yet */
 	struct hph_unit *link[2]; /* of a list or tree, as the state says */
-	struct hph_unit *broken[2]; /* of the list of those, while USED and away has bits */
+	struct hph_unit *broken[2]; /* of the list of those, while USED and thin */
 	struct hph_backend *owner; /* what it is attached to, or NULL: reserved */
 	uintptr_t number;	/* address >> HPH_HUGE_SHIFT */
 	size_t span_pages;	/* of the span that begins here and goes beyond, or 0 */
@@ -89,6 +103,7 @@ struct hph_unit {
 	uint16_t longest;	/* pages of the longest free run, while USED */
 	uint16_t nr_used;
 	uint16_t nr_away;
+	uint16_t nr_halves;	/* that are away, of other pages: in slabs */
 	uint16_t nr_fenced;	/* of nr_used */
 	uint16_t nr_spans;	/* that have pages here */
 	_Atomic uint16_t changed; /* scavenger's window in which it changed, or a slab in it, */
@@ -218,6 +233,12 @@ void hph_map_clear(hph_pagemap map, unsigned int first, unsigned int pages);
 unsigned int hph_map_count_both(const hph_pagemap a, const hph_pagemap b, unsigned int first,
 				unsigned int pages);
 
+/* Is part of its memory away? */
+static inline bool hph_unit_is_thin(const struct hph_unit *unit)
+{
+	return unit->nr_away || unit->nr_halves;
+}
+
 /* Pages of a span that are away, as they are in slabs. */
 static inline unsigned int hph_unit_hollow(const struct hph_unit *unit, unsigned int first,
 					   unsigned int pages)
@@ -229,5 +250,28 @@ static inline bool hph_map_test(const hph_pagemap map, unsigned int page)
 {
 	return map[page / 64] >> page % 64 & 1;
 }
+
+static inline unsigned int hph_map_count(const hph_pagemap map)
+{
+	return hph_map_count_both(map, map, 0, HPH_UNIT_PAGES);
+}
+
+/* Halves are numbered through the unit. */
+static inline bool hph_parts_test(const struct hph_parts *parts, unsigned int half)
+{
+	return hph_map_test(parts->pages, half / HPH_HALVES) ||
+	       hph_map_test(parts->halves[half % HPH_HALVES], half / HPH_HALVES);
+}
+
+static inline unsigned int hph_parts_nr_halves(const struct hph_parts *parts)
+{
+	return hph_map_count(parts->halves[0]) + hph_map_count(parts->halves[1]);
+}
+
+unsigned int hph_parts_next(const struct hph_parts *parts, unsigned int half, bool set);
+bool hph_parts_any(const struct hph_parts *parts, unsigned int page, unsigned int pages);
+void hph_parts_add(struct hph_parts *parts, const struct hph_parts *from, unsigned int first,
+		   unsigned int end);
+void hph_parts_remove(struct hph_parts *parts, const struct hph_parts *gone);
 
 #endif /* HPH_UNIT_H */

@@ -72,14 +72,21 @@ static uint32_t kind_of(const struct hpheap *heap, const struct hph_unit *unit, 
 	return heap->efence ? HPHEAP_REGION_FENCED : HPHEAP_REGION_CACHED;
 }
 
-/* Of a slab's pages some may be hollow: a region is as far as they are alike. */
-static void leave_out_hollow(const struct hph_unit *unit, unsigned int page,
+/* Of a slab some may be hollow: a region is as far as its parts are alike. */
+static void leave_out_hollow(const struct hph_unit *unit, uintptr_t addr,
 			     struct hpheap_region *region)
 {
-	const bool away = hph_map_test(unit->away, page);
-	const size_t alike = hph_page_addr(hph_map_next(unit->away, page, !away) - page);
+	const unsigned int half = (unsigned int)(addr % HPHEAP_HUGE_SIZE >> HPH_HALF_SHIFT);
+	struct hph_parts away = { .pages = { 0 } };
+	bool is_away;
+	size_t alike;
 
-	if (away)
+	memcpy(away.pages, unit->away, sizeof(away.pages));
+	if (unit->nr_halves)
+		memcpy(away.halves, unit->slabs->halves, sizeof(away.halves));
+	is_away = hph_parts_test(&away, half);
+	alike = (size_t)(hph_parts_next(&away, half, !is_away) - half) << HPH_HALF_SHIFT;
+	if (is_away)
 		region->kind = HPHEAP_REGION_HOLLOW;
 	if (region->bytes > alike)
 		region->bytes = alike;
@@ -108,7 +115,7 @@ static void region_in_unit(const struct hpheap *heap, const struct hph_unit *uni
 		region->bytes = unit_left(addr);	/* The next unit may be of another owner. */
 	region->kind = kind_of(heap, unit, found.live);
 	if (region->kind == HPHEAP_REGION_SPAN && found.pages <= HPH_SMALL_PAGES)
-		leave_out_hollow(unit, page, region);
+		leave_out_hollow(unit, addr, region);
 	region->rest = region->kind != HPHEAP_REGION_EMPTY && addr != hph_found_addr(&found);
 }
 

@@ -272,7 +272,7 @@ static int add_heap(const struct target *target, const struct hpheap *heap, void
 {
 	static struct hph_zone zone;
 	struct sums *sums = arg;
-	uint64_t memory = 0, used = 0, kept = 0, rest = 0;
+	uint64_t memory = 0, used = 0, kept = 0, rest = 0, halves = 0;
 	unsigned int i;
 	int error = add_ranges(target, heap, sums);
 
@@ -283,6 +283,7 @@ static int add_heap(const struct target *target, const struct hpheap *heap, void
 		used += zone.pages.used_pages;
 		sums->purgeable += (uint64_t)zone.pages.purgeable_units << HPH_HUGE_SHIFT;
 		rest += (uint64_t)zone.pages.away_pages + zone.pages.fenced_pages;
+		halves += zone.pages.away_halves;
 	}
 	if (!error)
 		error = add_caches(target, heap, sums, &kept);
@@ -294,7 +295,9 @@ static int add_heap(const struct target *target, const struct hpheap *heap, void
 	sums->backends |= UINT32_C(1) << heap->kind;
 	sums->committed += memory << HPH_PAGE_SHIFT;
 	sums->peak += (uint64_t)heap->peak_units << HPH_HUGE_SHIFT;
+	halves <<= HPH_HALF_SHIFT;
 	sums->live += used << HPH_PAGE_SHIFT;
+	sums->live -= halves < sums->live ? halves : sums->live;
 	sums->free += memory > used + rest ? (memory - used - rest) << HPH_PAGE_SHIFT : 0;
 	sums->scavenged += (uint64_t)heap->scavenged_pages << HPH_PAGE_SHIFT;
 	return 0;

@@ -14,7 +14,7 @@
 /* How much of it is live: tenths, or all. */
 static char tenth(const struct hph_cell *cell, const char *tenths)
 {
-	return cell->live == HPH_UNIT_PAGES ? '#' : tenths[cell->live * 10 / HPH_UNIT_PAGES];
+	return cell->live == HPH_UNIT_HALVES ? '#' : tenths[cell->live * 10 / HPH_UNIT_HALVES];
 }
 
 static char letter(const struct hph_cell *cell)
@@ -56,9 +56,9 @@ static void write_row(struct hph_row *row, FILE *file)
 	putc('\n', file);
 }
 
-static struct size_text size_of_pages(size_t pages)
+static struct size_text size_of_halves(size_t halves)
 {
-	return size_text((uint64_t)pages << HPH_PAGE_SHIFT);
+	return size_text((uint64_t)halves << HPH_HALF_SHIFT);
 }
 
 static void write_heap(const struct hph_picture_heap *heap, FILE *file)
@@ -71,9 +71,9 @@ static void write_heap(const struct hph_picture_heap *heap, FILE *file)
 	fprintf(file, "heap %" PRIu64 " (%s): %zu huge unit%s, %s; %s live, %s kept ready, "
 		"%s given back\n", heap->id, hph_backend_name(heap->kind), totals.memory,
 		plural(totals.memory, "s"),
-		size_of_pages(totals.memory * HPH_UNIT_PAGES - totals.away).text,
-		size_of_pages(totals.live).text, size_of_pages(totals.kept).text,
-		size_of_pages(totals.away).text);
+		size_of_halves(totals.memory * HPH_UNIT_HALVES - totals.away).text,
+		size_of_halves(totals.live).text, size_of_halves(totals.kept).text,
+		size_of_halves(totals.away).text);
 	hph_rows_begin(&rows, heap, COLUMNS);
 	while (hph_rows_next(&rows, &row))
 		write_row(&row, file);

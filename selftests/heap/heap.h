@@ -103,7 +103,7 @@ static inline struct hpheap_stats stats_of(struct hpheap *heap)
 	EXPECT_GE(sound.committed_bytes, sound.device_bytes + sound.fallback_bytes);	\
 	EXPECT_GE(sound.peak_committed_bytes, sound.committed_bytes);			\
 	EXPECT_EQ(0, sound.committed_bytes % UNIT);					\
-	EXPECT_EQ(0, sound.used_bytes % PAGE);						\
+	EXPECT_EQ(0, sound.used_bytes % (PAGE / 2));					\
 } while (0)
 
 /* The first byte that is not @value; NULL: all are. */

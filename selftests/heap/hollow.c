@@ -95,10 +95,10 @@ FIXTURE_TEARDOWN(hollow)
 	EXPECT_SOUND(heap);					\
 } while (0)
 
-/* What goes at a time: a heap page, or the base page if that is larger. */
+/* What goes at a time. */
 static size_t group_bytes(void)
 {
-	return base_page() > PAGE ? base_page() : PAGE;
+	return base_page();
 }
 
 static bool is_kept(const unsigned char *object)
@@ -318,14 +318,15 @@ TEST_F(hollow, pages_may_have_had_no_object_yet)
 	EXPECT_SOUND_SLABS(self->heap);
 }
 
-/* Does it lie on a hollow page, all of it? */
+/* Does it lie on half a hollow page, all of it? */
 static bool is_withdrawn(const struct hpheap *heap, const unsigned char *object, size_t size)
 {
 	const struct hph_unit *unit = hph_unitmap_get(&heap->map, hph_unit_of((uintptr_t)object));
 	const unsigned int page = hph_page_in_unit((uintptr_t)object);
+	const unsigned int half = (uintptr_t)object / (PAGE / 2) % 2;
 
-	return unit->slab_page[page] && hph_map_test(unit->away, page) &&
-	       (uintptr_t)object % PAGE + size <= PAGE;
+	return unit->slab_page[page] && half_is_away(unit, page, half) &&
+	       (uintptr_t)object % (PAGE / 2) + size <= PAGE / 2;
 }
 
 static int free_withdrawn(void *arg)
@@ -352,7 +353,7 @@ TEST_F(hollow, objects_that_are_freed_again_are_found_out)
 	char text[1024];
 
 	/* Each lies on several pages, or a slab on one base page. */
-	if (self->size > PAGE / 2 ||
+	if (self->size > PAGE / 4 ||
 	    hph_page_addr(hph_classes[hph_class_of(self->size)].pages) <= base_page())
 		return;
 	EXPECT_EQ(128 + SIGABRT, in_child_heard(free_withdrawn, self, text, sizeof(text)));

@@ -151,7 +151,8 @@ static inline const char *check_thin(const struct hph_pages *pages, size_t expec
 		REQUIRE(unit->broken[1] == previous,
 			"unit %#jx: the way back to a thin one is wrong",
 			(uintmax_t)unit->number);
-		REQUIRE(hph_unit_tag(unit) == hph_tag(pages->zone, HPH_UNIT_USED) && unit->nr_away,
+		REQUIRE(hph_unit_tag(unit) == hph_tag(pages->zone, HPH_UNIT_USED) &&
+			hph_unit_is_thin(unit),
 			"unit %#jx: tag %#x, %u pages away is among the thin of zone %u (P5)",
 			(uintmax_t)unit->number, hph_unit_tag(unit), unit->nr_away, pages->zone);
 		REQUIRE(++count <= expected, "zone %u: thin ones without end", pages->zone);

@@ -204,7 +204,7 @@ static inline const char *check_used(struct invariants *check, const struct hph_
 	census->used_pages += (size_t)unit->nr_used - unit->nr_fenced;
 	census->fenced_pages += unit->nr_fenced;
 	census->binned += unit->longest != 0;
-	census->thin += unit->nr_away != 0;
+	census->thin += hph_unit_is_thin(unit);
 	return check_spans(check, unit);
 }
 

@@ -13,18 +13,25 @@
 /* What is counted in the slabs, of one bin and of one zone. */
 struct slab_census {
 	size_t slabs[HPH_CLASSES], taken[HPH_CLASSES], partial[HPH_CLASSES];
-	size_t used_pages, hollow_pages;
+	size_t used_pages, hollow_pages, halves;
 };
 
-/* Is a byte of an object on a page that is away? */
+/* Is this half of a page away? */
+static inline bool half_is_away(const struct hph_unit *unit, unsigned int page, unsigned int half)
+{
+	return hph_map_test(unit->away, page) ||
+	       (unit->slabs && hph_map_test(unit->slabs->halves[half], page));
+}
+
+/* Is a byte of an object on a part that is away? */
 static inline bool lies_away(const struct hph_slab *slab, unsigned int index)
 {
 	const uint32_t size = hph_classes[slab->class].size;
 	const uintptr_t first = slab->base + (uintptr_t)index * size;
 	uintptr_t addr;
 
-	for (addr = first & ~(PAGE - 1); addr < first + size; addr += PAGE)
-		if (hph_map_test(slab->unit->away, hph_page_in_unit(addr)))
+	for (addr = first & ~(PAGE / 2 - 1); addr < first + size; addr += PAGE / 2)
+		if (half_is_away(slab->unit, hph_page_in_unit(addr), addr / (PAGE / 2) % 2))
 			return true;
 	return false;
 }
@@ -55,10 +62,24 @@ static inline const char *check_slab(const struct hph_slab *slab, struct slab_ce
 
 static inline const char *check_slabs_of(const struct hph_unit *unit, struct slab_census *census)
 {
-	unsigned int next = 0, page, hollow = 0;
+	unsigned int next = 0, page, h, hollow = 0, halves = 0;
 	const struct hph_slab *slab;
 	const char *wrong = NULL;
 
+	for (page = 0; unit->slabs && page < HPH_UNIT_PAGES; page++) {
+		for (h = 0; h < HPH_HALVES; h++) {
+			if (!hph_map_test(unit->slabs->halves[h], page))
+				continue;
+			REQUIRE(hph_unit_state(unit) == HPH_UNIT_USED && unit->slab_page[page] &&
+				!hph_map_test(unit->away, page) &&
+				!hph_map_test(unit->slabs->halves[!h], page),
+				"unit %#jx: page %u is halved (P5)", (uintmax_t)unit->number, page);
+			halves++;
+		}
+	}
+	REQUIRE(halves == unit->nr_halves, "unit %#jx: %u halves are away, not %u",
+		(uintmax_t)unit->number, halves, unit->nr_halves);
+	census->halves += halves;
 	if (hph_unit_state(unit) != HPH_UNIT_USED)
 		return NULL;
 	for (page = 0; page < HPH_UNIT_PAGES; page++) {
@@ -116,10 +137,11 @@ static inline const char *check_slabs_in(const struct hpheap *heap, const struct
 		}
 	}
 	REQUIRE(census.used_pages == zone->pages.used_pages &&
-		census.hollow_pages == zone->pages.hollow_pages,
-		"zone %u: %zu pages used, %zu hollow, not %zu, %zu (P5)", zone->pages.zone,
-		zone->pages.used_pages, zone->pages.hollow_pages, census.used_pages,
-		census.hollow_pages);
+		census.hollow_pages == zone->pages.hollow_pages &&
+		census.halves == zone->pages.away_halves,
+		"zone %u: %zu pages used, %zu hollow, %zu halves away, not %zu, %zu, %zu (P5)",
+		zone->pages.zone, zone->pages.used_pages, zone->pages.hollow_pages,
+		zone->pages.away_halves, census.used_pages, census.hollow_pages, census.halves);
 	for (i = 0; zone->bins && i < HPH_CLASSES && !wrong; i++)
 		wrong = check_bin(&zone->bins[i], i, &census);
 	return wrong;

@@ -16,7 +16,7 @@
 #define LIVE	300
 #define UNITS	2048
 
-/* What the walk says of a unit, in heap pages. */
+/* What the walk says of a unit, in KiB. */
 struct unit {
 	long live, kept, memory;
 	uint32_t backend;
@@ -35,17 +35,18 @@ static int note(const struct hpheap_region *region, void *arg)
 
 	if (!units->first)
 		units->first = region->address / UNIT;
-	for (addr = region->address; addr < region->address + region->bytes; addr += PAGE) {
+	for (addr = region->address; addr < region->address + region->bytes; addr += PAGE / 2) {
 		struct unit *unit = &units->units[addr / UNIT - units->first];
 
 		if (addr / UNIT - units->first >= UNITS)
 			return 1;
-		unit->live += region->kind == HPHEAP_REGION_SPAN;
-		unit->kept += region->kind == HPHEAP_REGION_CACHED ||
-			      region->kind == HPHEAP_REGION_FENCED;
-		if (region->kind == HPHEAP_REGION_EMPTY)
+		if (region->kind == HPHEAP_REGION_SPAN)
+			unit->live += 4;
+		if (region->kind == HPHEAP_REGION_CACHED || region->kind == HPHEAP_REGION_FENCED)
+			unit->kept += 4;
+		if (region->kind == HPHEAP_REGION_EMPTY || region->kind == HPHEAP_REGION_HOLLOW)
 			continue;
-		unit->memory++;
+		unit->memory += 4;
 		unit->backend = region->backend;
 	}
 	return 0;
@@ -84,7 +85,7 @@ static bool is_right(const struct unit *unit, const char *hint)
 		kept = number_before(hint, " fenced");
 	if ((live < 0 ? 0 : live) != unit->live || (kept < 0 ? 0 : kept) != unit->kept)
 		return false;
-	if (unit->memory && (away < 0 ? 0 : away) != 256 - unit->memory)
+	if (unit->memory && (away < 0 ? 0 : away) != 2048 - unit->memory)
 		return false;
 	return (strstr(hint, "; thp") || strstr(hint, "; small") || strstr(hint, "; device")) ==
 	       (unit->backend != HPHEAP_BACKEND_AUTO);
@@ -191,6 +192,34 @@ TEST_F(pictures, show_each_unit_as_it_is)
 	}
 }
 
+/* Slabs of which parts are hollow. */
+TEST_F(pictures, show_what_of_spans_is_there)
+{
+	const char *wrong;
+	char *objects[4096], *svg;
+	size_t i, size;
+
+	for (i = 0; i < 4096; i++) {
+		objects[i] = hpheap_malloc_in(self->heap, 500);
+		ASSERT_NE(NULL, objects[i]);
+	}
+	for (i = 0; i < 4096; i++)
+		if (i % 17)
+			hpheap_free_in(self->heap, objects[i]);
+	hpheap_scavenge(self->heap, SIZE_MAX);
+	if (!variant->flags)
+		EXPECT_LT(0, stats_of(self->heap).away_bytes);
+	memset(self->units, 0, sizeof(*self->units));
+	ASSERT_EQ(0, hpheap_walk(self->heap, note, self->units, NULL));
+	svg = picture_of(self->heap, HPHEAP_MAP_SVG, &size);
+	ASSERT_NE(NULL, svg);
+	wrong = compare(self->units, svg);
+	EXPECT_EQ(NULL, wrong) {
+		TH_LOG("%s", wrong);
+	}
+	free(svg);
+}
+
 struct worker {
 	pthread_t thread;
 	struct hpheap *heap;
@@ -207,15 +236,15 @@ static void *take_and_give(void *arg)
 }
 
 /* Of all hints. */
-static long live_pages(const char *svg)
+static long live_kib(const char *svg)
 {
-	long pages = 0;
+	long kib = 0;
 
-	while ((svg = strstr(svg, " pages "))) {
-		svg += strlen(" pages ");
-		pages += strtol(svg, NULL, 10);
+	while ((svg = strstr(svg, " KiB "))) {
+		svg += strlen(" KiB ");
+		kib += strtol(svg, NULL, 10);
 	}
-	return pages;
+	return kib;
 }
 
 /* Two threads that have one span of two pages each, at most. */
@@ -238,7 +267,7 @@ TEST_F(pictures, are_of_one_moment)
 	for (i = 0; i < 300; i++) {
 		svg = picture_of(self->heap, HPHEAP_MAP_SVG, &size);
 		EXPECT_NE(NULL, svg);
-		EXPECT_GE(4, live_pages(svg));
+		EXPECT_GE(2 * 2 * (long)(PAGE / KIB), live_kib(svg));
 		free(svg);
 	}
 	atomic_store(&stop, true);
@@ -291,7 +320,7 @@ TEST(large_heaps_have_pictures_of_bounded_size)
 		runs[i].first = next;
 		runs[i].units = 1;
 		runs[i].cell = (struct hph_cell){
-			.live = (uint16_t)(i % 257), .node = -1, .kind = HPH_CELL_WHOLE,
+			.live = (uint16_t)(i % 513), .node = -1, .kind = HPH_CELL_WHOLE,
 			.backend = HPHEAP_BACKEND_THP,
 		};
 		if (i % 10000 == 5000) {

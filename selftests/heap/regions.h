@@ -71,8 +71,11 @@ static int note_region(const struct hpheap_region *region, void *arg)
 	const struct hpheap_region *last = walk->count ? &walk->last : NULL;
 	const uintptr_t end = region->address + region->bytes;
 	const uintptr_t first_unit = (region->address + UNIT - 1) & ~(UNIT - 1);
+	const bool halved = region->kind == HPHEAP_REGION_SPAN ||
+			    region->kind == HPHEAP_REGION_HOLLOW;
 
-	if (!region->bytes || (region->address | region->bytes) % PAGE || region->kind >= KINDS ||
+	if (!region->bytes || (region->address | region->bytes) % (halved ? PAGE / 2 : PAGE) ||
+	    region->kind >= KINDS ||
 	    region->backend > HPHEAP_BACKEND_SMALL)
 		walk->wrong = "a region that cannot be";
 	if (region->rest &&
