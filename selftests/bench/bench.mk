@@ -11,9 +11,8 @@ bench-cflags   := $(CSTD) -Wall -Wextra -Werror -pthread -fno-plt	# a call, and 
 
 # The two that have objects, and the tests in selftests/heap that do the same without peers.
 bench-objects  := $(O)/bench/breathe $(O)/bench/survive
-objects-common := $(addprefix $(bench-dir)/,classes.c records.c) \
-		  $(addprefix examples/kv/,latency.c system.c)
-objects-headers := $(addprefix $(bench-dir)/,classes.h records.h breathing.h survivors.h) \
+objects-common := $(bench-dir)/records.c $(addprefix examples/kv/,latency.c system.c)
+objects-headers := $(addprefix $(bench-dir)/,heap_objects.h records.h breathing.h survivors.h) \
 		   $(addprefix examples/kv/,latency.h system.h)
 objects-cflags := -D_DEFAULT_SOURCE -I$(bench-dir) -Iexamples/kv
 objects-tests  := $(foreach test,breathing survivors,$(O)/heap/$(test) $(O)/guest/heap_$(test))

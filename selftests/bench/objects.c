@@ -7,7 +7,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-#include "classes.h"
+#include "heap_objects.h"
 #include "contestant.h"
 
 void objects_open(const char *contestant, struct allocator *allocator)
@@ -17,7 +17,7 @@ void objects_open(const char *contestant, struct allocator *allocator)
 	allocator->alloc = who->alloc;
 	allocator->free = who->free;
 	if (who->number == CONTESTANT_HPHEAP)
-		classes_open(allocator, contestant_heap);
+		heap_objects_open(allocator, contestant_heap);
 }
 
 void objects_tell(const char *moment, const struct footprint *footprint)

@@ -8,7 +8,7 @@
 #ifndef SELFTESTS_FOOTPRINTS_H
 #define SELFTESTS_FOOTPRINTS_H
 
-#include "classes.h"
+#include "heap_objects.h"
 #include "records.h"
 
 /* Seconds: some machines are emulated. */
