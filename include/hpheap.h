@@ -123,7 +123,7 @@ struct hpheap_stats {
 	uint64_t committed_bytes; /* of huge units that were committed and not released, and lazy */
 	uint64_t device_bytes;	/* of them: in device chunks */
 	uint64_t fallback_bytes; /* of them: THP where the device was wanted */
-	uint64_t used_bytes;	/* in live spans, whole heap pages */
+	uint64_t used_bytes;	/* in live spans: whole heap pages, or halves of 4 KiB of slabs */
 	uint64_t free_bytes;	/* in committed heap pages without a span */
 	uint64_t free_huge_bytes; /* of them: in whole free huge units */
 	uint64_t spans;		/* live spans, those that objects are cut from among them */
@@ -379,7 +379,7 @@ enum hpheap_region_kind {
 /**
  * struct hpheap_region - a piece of a heap's addresses
  * @address: of its first byte
- * @bytes: whole heap pages
+ * @bytes: whole heap pages; of slabs that are hollow in part, halves of 4 KiB
  * @kind: enum hpheap_region_kind
  * @node: that its memory was asked of, HPHEAP_NODE_ANY: of none in particular
  * @backend: enum hpheap_backend that its memory is of; AUTO: it has none

@@ -4,13 +4,14 @@
  *
  * When a service has shrunk, a few objects are left in each of many slabs, and spans are as
  * scarcely free as before. So when a unit is thinned (thin.c), pages of its slabs on which all
- * objects are free go, too. The slab stays a slab. Free objects that lie on such a page, if only
- * in part, are withdrawn: no bin hands them out. Which ones these are need not be written down: it
- * follows from the pages that are in use and away. When these come back, the objects get
- * their tags again (O1), and are free as before; if the slab's last object goes before that,
- * its span is freed, and the hollow pages are away like any others.
+ * objects are free go, too; and halves of pages, where base pages are so small. The slab stays a
+ * slab. Free objects that lie on such a part, be it with one byte, are withdrawn: no bin hands
+ * them out. Which ones these are need not be written down: it follows from the parts that are in
+ * use and away. When these come back, the objects get their tags again (O1), and are free as
+ * before; if the slab's last object goes before that, its span is freed, and the hollow pages are
+ * away like any others, those of which a half is away, too.
  *
- * S4 an object on a page that is away is neither free[] nor anybody's, if the program keeps to
+ * S4 an object on a part that is away is neither free[] nor anybody's, if the program keeps to
  *    the rules; nr_withdrawn of them are in a slab.
  *
  * All locks of the zone are held, those of its bins and its own, but where something else is said.

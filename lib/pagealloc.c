@@ -21,8 +21,8 @@
  * P4 live[] of a head is 0 if no program has the span, else hph_live_code() of it;
  *    what is behind the head of a large one within its unit are its pages, live or
  *    not; live[] of anything else is 0.
- * P5 A page that is in use and away is a slab's, and counts as away. A USED unit is in the list
- *    of thin ones if and only if it has pages away.
+ * P5 A page that is in use and away, or a half of it, is a slab's; a page, not a half, counts as
+ *    away. A USED unit is in the list of thin ones if and only if some of it is away.
  * P6 A lazy unit is USED, all of it by one span, of which the first unit is lazy, too.
  */
 #include "pagealloc.h"

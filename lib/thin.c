@@ -112,13 +112,16 @@ bool hph_pages_may_thin(const struct hph_pages *pages, const struct hph_unit *un
 bool hph_pages_is_sparse(const struct hph_unit *unit, const struct hph_sparse *sparse,
 			 const struct hph_parts *bare, struct hph_parts *away)
 {
-	unsigned int used = 0, word, nr;
+	unsigned int used = 0, halves = hph_parts_nr_halves(bare), word, h, nr;
 
 	for (word = 0; word < HPH_UNIT_WORDS; word++)
 		used += (unsigned int)__builtin_popcountll(unit->used[word] & ~unit->away[word] &
 							   ~bare->pages[word]);
-	used = used * HPH_HALVES - hph_parts_nr_halves(bare) - unit->nr_halves;
-	if (used > sparse->most_used * HPH_HALVES)
+	for (word = 0; unit->nr_halves && word < HPH_UNIT_WORDS; word++)
+		for (h = 0; h < HPH_HALVES; h++)
+			halves += (unsigned int)__builtin_popcountll(unit->slabs->halves[h][word] &
+								     ~bare->pages[word]);
+	if (used * HPH_HALVES - halves > sparse->most_used * HPH_HALVES)
 		return false;
 	nr = whole_base_pages(unit, sparse->group, bare->pages, away->pages);
 	memcpy(away->halves, bare->halves, sizeof(away->halves));
@@ -219,19 +222,25 @@ static void add_halved(struct hph_pages *pages, struct hph_unit *unit, const hph
  * hph_pages_unhalve() - some pages are about to be free
  *
  * A page can be had if all of it is there. So what is halved of them is away as a whole, though
- * the other half has its memory until all of the unit is emptied, or comes back.
+ * the other half has its memory until all of the unit is emptied, or comes back. Under the zone's
+ * lock; if any is halved, under those of its bins as well.
  */
 void hph_pages_unhalve(struct hph_pages *pages, struct hph_unit *unit, unsigned int page,
 		       unsigned int nr)
 {
 	struct hph_parts parts = { .pages = { 0 } };
 	unsigned int word;
+	bool any = false;
 
 	if (!unit->nr_halves)
 		return;
 	hph_map_set(parts.pages, page, nr);
-	for (word = 0; word < HPH_UNIT_WORDS; word++)
+	for (word = 0; word < HPH_UNIT_WORDS; word++) {
 		parts.pages[word] &= unit->slabs->halves[0][word] | unit->slabs->halves[1][word];
+		any |= parts.pages[word];
+	}
+	if (!any)
+		return;		/* others may be reading */
 	set_halves(pages, unit, &parts, true);
 	add_halved(pages, unit, parts.pages);
 }

@@ -226,6 +226,34 @@ static bool take_all(FIXTURE_DATA(hollow) *self)
 	return true;
 }
 
+/* What is left of a page may go later. */
+TEST_F(hollow, pages_go_half_by_half)
+{
+	struct hpheap_stats stats;
+	size_t i, there, kept = 0;
+
+	free_most(self);
+	hpheap_scavenge(self->heap, SIZE_MAX);
+	/* So few are left that less lies on pages than is away of them by halves. */
+	for (i = 0; i < self->count; i++)
+		if (self->objects[i] && kept++ % (self->count / 64 + 1)) {
+			hpheap_free_in(self->heap, self->objects[i]);
+			self->objects[i] = NULL;
+		}
+	there = bytes_of_groups(self);
+	hpheap_scavenge(self->heap, SIZE_MAX);
+	stats = stats_of(self->heap);
+	EXPECT_EQ(there, stats.used_bytes + stats.free_bytes);
+	EXPECT_TRUE(all_whole(self));
+	EXPECT_SOUND_SLABS(self->heap);
+	while (hph_thicken_back(self->heap, hph_zone_here(self->heap), true))
+		;
+	EXPECT_SOUND_SLABS(self->heap);
+	ASSERT_TRUE(take_all(self));
+	EXPECT_TRUE(all_whole(self));
+	EXPECT_SOUND_SLABS(self->heap);
+}
+
 TEST_F(hollow, pages_come_back_with_their_objects)
 {
 	const size_t committed = stats_of(self->heap).committed_bytes;
