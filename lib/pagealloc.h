@@ -154,6 +154,7 @@ void hph_pages_thicken(struct hph_pages *pages, struct hph_unit *unit,
 		       const struct hph_parts *back, const hph_pagemap zero);
 void hph_pages_unhalve(struct hph_pages *pages, struct hph_unit *unit, unsigned int page,
 		       unsigned int nr);
+bool hph_pages_load_is_back(const struct hph_pages *pages);
 struct hph_unit *hph_pages_thin_back(struct hph_pages *pages, bool early);
 struct hph_unit *hph_pages_thin_fit(struct hph_pages *pages, const struct hph_want *want);
 void hph_pages_break(struct hph_pages *pages, struct hph_unit *unit);

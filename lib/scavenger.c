@@ -242,14 +242,18 @@ static void look_at(struct hpheap *heap, void *arg)
 }
 
 /* One unit more for a zone that grows: one that was thinned, else a new one. */
-static bool fetch(struct hpheap *heap, struct hph_zone *zone, size_t wanted, bool early)
+static bool fetch(struct hpheap *heap, struct hph_zone *zone, const struct hpheap_policy *policy,
+		  bool early)
 {
-	size_t there;
+	const struct hph_pages *pages = &zone->pages;
+	size_t there, wanted = 0;
 
 	if (hph_thicken_back(heap, zone, early))
 		return true;
 	hph_lock(&zone->lock);
-	there = zone->pages.free_units;
+	there = pages->free_units;
+	if (pages->used_units >= HPH_AHEAD_LEAST)
+		wanted = least(policy->ahead_units, margin_of(pages, policy));
 	hph_unlock(&zone->lock);
 	return there < wanted && !hph_grow_reserve(heap, zone, 1, zone->node);
 }
@@ -268,7 +272,7 @@ static void grow_ahead(struct hpheap *heap, void *arg)
 	for (i = 0; i < heap->nr_zones; i++) {
 		struct hph_zone *zone = &heap->zones[i];
 		const bool filled = atomic_exchange(&zone->filled, false);
-		size_t wanted, early, done = 0;
+		size_t early, done = 0;
 
 		if (atomic_exchange(&zone->grew, false))
 			zone->ahead_looks = AHEAD_LOOKS;
@@ -277,11 +281,9 @@ static void grow_ahead(struct hpheap *heap, void *arg)
 		zone->ahead_looks--;
 		look->growing = true;
 		hph_lock(&zone->lock);
-		wanted = zone->pages.used_units < HPH_AHEAD_LEAST ? 0 :
-			 least(look->policy.ahead_units, margin_of(&zone->pages, &look->policy));
 		early = zone->pages.used_units / AHEAD_SHARE;
 		hph_unlock(&zone->lock);
-		while (done < PIECE && fetch(heap, zone, wanted, filled && done <= early))
+		while (done < PIECE && fetch(heap, zone, &look->policy, filled && done <= early))
 			done++;
 		if (done)
 			zone->ahead_looks = AHEAD_LOOKS;

@@ -222,8 +222,8 @@ static bool has_shrunk(struct hph_zone *zone, size_t used)
  * hph_is_loose() - shall sparse units of a zone be broken?
  *
  * Is there so much free beside its spans, and in its slabs? That begins when it is much and ends
- * when it is little: a heap that is well in use has some sparse units at any time, which the next
- * requests fill. But nobody fills those of one that has shrunk.
+ * when it is little, or when the load is back: a heap that is well in use has some sparse units at
+ * any time, which the next requests fill. But nobody fills those of one that has shrunk.
  */
 bool hph_is_loose(const struct hpheap *heap, struct hph_zone *zone,
 		  const struct hpheap_policy *policy)
@@ -242,7 +242,7 @@ bool hph_is_loose(const struct hpheap *heap, struct hph_zone *zone,
 	used -= slack < used ? slack : used;
 	free = (pages->memory_units - pages->free_units) * HPH_UNIT_PAGES - used -
 	       pages->away_pages - halves - pages->fenced_pages;
-	if (has_shrunk(zone, used) || zone->loose)
+	if (has_shrunk(zone, used) || (zone->loose && !hph_pages_load_is_back(pages)))
 		percent = policy->tight_percent;
 	zone->loose = free * 100 > (uint64_t)used * percent;
 	hph_unlock(&zone->lock);

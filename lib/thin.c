@@ -319,15 +319,18 @@ struct hph_unit *hph_pages_thin_fit(struct hph_pages *pages, const struct hph_wa
 	return NULL;
 }
 
-/*
- * A thin unit, the one that was thinned last first, when a quarter more is in use than
- * then: the load is back; or @early.
- */
+/* Is the load back, is a quarter more in use than when a unit was thinned last? */
+bool hph_pages_load_is_back(const struct hph_pages *pages)
+{
+	return pages->used_pages >= pages->thin_used + pages->thin_used / BACK_SHARE;
+}
+
+/* A thin unit, the one that was thinned last first, when the load is back; or @early. */
 struct hph_unit *hph_pages_thin_back(struct hph_pages *pages, bool early)
 {
 	struct hph_unit *unit = pages->thin;
 
-	if (!early && pages->used_pages < pages->thin_used + pages->thin_used / BACK_SHARE)
+	if (!early && !hph_pages_load_is_back(pages))
 		return NULL;
 	while (unit && unit->thinning)
 		unit = unit->broken[NEXT];

@@ -53,11 +53,12 @@ __attribute__((constructor)) static void stay_on_this_cpu(void)
 #endif
 
 /*
- * Nothing comes and goes that the test does not see to, unless it is about that. Where
+ * Nothing comes and goes that the test does not see to, unless it is about that; before any heap
+ * that a test makes in a constructor. Where
  * the environment says something of it, a person wants to see what happens then.
  */
 #ifndef TEST_SCAVENGER
-__attribute__((constructor)) static void do_without_the_scavenger(void)
+__attribute__((constructor(101))) static void do_without_the_scavenger(void)
 {
 	setenv("HPHEAP_SCAVENGE", "off", 0);
 }

@@ -331,6 +331,48 @@ TEST_F(scavenger, thins_sparse_units_of_a_heap_that_has_shrunk)
 	EXPECT_SOUND(self->heap);
 }
 
+static bool is_whole_again(struct hpheap *heap)
+{
+	return !stats_of(heap).away_bytes;
+}
+
+/* And again they do when it has grown as before. */
+TEST_F(scavenger, thins_nothing_more_when_the_load_is_back)
+{
+	char *units[5], *more[8], *sparse[2][UNIT / PAGE], *full[UNIT / PAGE], **objects;
+	const size_t nr = 2 * UNIT / OBJECT;
+	size_t i;
+
+	/* Two units of objects of which one on each page will stay: it cannot go, and is much. */
+	objects = calloc(nr, sizeof(*objects));
+	ASSERT_NE(NULL, objects);
+	for (i = 0; i < nr; i++) {
+		objects[i] = hpheap_malloc_in(self->heap, OBJECT);
+		ASSERT_NE(NULL, objects[i]);
+	}
+	ASSERT_TRUE(fill_unit(self->heap, sparse[0]));
+	ASSERT_TRUE(fill_unit(self->heap, sparse[1]));
+	ASSERT_TRUE(fill_unit(self->heap, full));
+	ASSERT_TRUE(take_units(self->heap, units, 5));
+	ASSERT_TRUE(take_units(self->heap, more, 8));
+	free_most(self->heap, sparse[0]);
+	free_most(self->heap, sparse[1]);
+	for (i = 0; i < nr; i++)
+		if ((uintptr_t)objects[i] / OBJECT % 4)
+			hpheap_free_in(self->heap, objects[i]);
+	wait_ms(2500);
+	for (i = 0; i < 8; i++)
+		hpheap_span_free(self->heap, more[i]);
+	ASSERT_TRUE(comes_true(has_thinned, self->heap));
+	ASSERT_TRUE(take_units(self->heap, more, 8));
+	ASSERT_TRUE(comes_true(is_whole_again, self->heap));
+	free_most(self->heap, full);
+	wait_ms(4500);
+	EXPECT_EQ(0, stats_of(self->heap).away_bytes);
+	EXPECT_EQ(NULL, not_all(units[0], UNIT, 1));
+	free(objects);
+}
+
 static bool is_within_limit(struct hpheap *heap)
 {
 	return stats_of(heap).committed_bytes <= 8 * UNIT;
