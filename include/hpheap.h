@@ -280,7 +280,7 @@ HPHEAP_API int hpheap_set_limit(struct hpheap *heap, uint64_t bytes);
  *                 of sparse units go (50; to 10000),
  * @tight_percent: until it is so much (10; to 10000); of a heap that has shrunk by a quarter in
  *                 the last minutes, whenever it is more than that
- * @sparse_percent: a huge unit of which at most so much is in use is sparse (66; to 100)
+ * @sparse_percent: a huge unit of which at most so much is in use is sparse (70; to 100)
  * @idle_windows: of a sparse unit that did not change in so many windows the free base
  *                pages go (2; 1 to 10000)
  * @whole_windows: and of the same unit not again for so many (60; 1 to 10000)

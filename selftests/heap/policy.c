@@ -25,7 +25,7 @@ TEST(is_what_the_manual_says)
 	EXPECT_EQ(2, policy.margin_units);
 	EXPECT_EQ(50, policy.loose_percent);
 	EXPECT_EQ(10, policy.tight_percent);
-	EXPECT_EQ(66, policy.sparse_percent);
+	EXPECT_EQ(70, policy.sparse_percent);
 	EXPECT_EQ(2, policy.idle_windows);
 	EXPECT_EQ(60, policy.whole_windows);
 	EXPECT_EQ(10, policy.purgeable_windows);
