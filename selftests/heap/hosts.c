@@ -6,7 +6,6 @@
 #include "kselftest_harness.h"
 #include "heap.h"
 #include "opened.h"
-#include "../arena/system.h"
 
 static struct hpheap *early_heap;
 static char *early_span;
@@ -356,22 +355,6 @@ static int use_up_addresses(void *arg)
 TEST(an_efence_heap_that_has_used_up_its_addresses_says_enomem)
 {
 	EXPECT_EQ(0, in_child(use_up_addresses, NULL));
-}
-
-/* The C library takes it off the stack of each thread. */
-static _Thread_local volatile char thread_local[256 * KIB];
-
-TEST(a_program_with_much_thread_local_memory_has_a_scavenger)
-{
-	struct hpheap *heap;
-
-	thread_local[0] = 1;
-	setenv("HPHEAP_SCAVENGE", "on", 1);
-	heap = heap_on(HPHEAP_BACKEND_THP);
-	ASSERT_NE(NULL, heap);
-	ASSERT_EQ(0, hpheap_reserve(heap, UNIT, HPHEAP_NODE_ANY));
-	EXPECT_EQ(2, value_of("/proc/self/status", "Threads:"));
-	hpheap_destroy(heap);
 }
 
 TEST_HARNESS_MAIN

@@ -7,6 +7,7 @@
 #define TEST_SCAVENGER
 #include "heap.h"
 #include "cache.h"
+#include "../arena/system.h"
 
 #include <dirent.h>
 #include <pthread.h>
@@ -656,6 +657,21 @@ TEST_F(scavenger, works_beside_all_else)
 	}
 	EXPECT_TRUE(comes_true(is_empty, self->heap));
 	EXPECT_SOUND(self->heap);
+}
+
+/* The C library takes it off the stack of each thread. */
+static _Thread_local volatile char thread_local[256 * KIB];
+
+TEST(a_program_can_have_much_thread_local_memory)
+{
+	struct hpheap *heap;
+
+	thread_local[0] = 1;
+	heap = heap_on(HPHEAP_BACKEND_THP);
+	ASSERT_NE(NULL, heap);
+	ASSERT_EQ(0, hpheap_reserve(heap, UNIT, HPHEAP_NODE_ANY));
+	EXPECT_EQ(2, value_of("/proc/self/status", "Threads:"));
+	hpheap_destroy(heap);
 }
 
 TEST_HARNESS_MAIN
