@@ -47,7 +47,8 @@ struct hph_publication {
 		 offsetof(struct hph_zone, pages.fenced_pages)),		\
 		 HPH_MIX(HPH_MIX(offsetof(struct hph_zone, pages.memory_units),	\
 				 offsetof(struct hph_zone, pages.purgeable_units)), \
-			 offsetof(struct hpheap, peak_units)),			\
+			 HPH_MIX(offsetof(struct hpheap, peak_units),		\
+				 offsetof(struct hph_zone, pages.away_halves))), \
 		 offsetof(struct hph_cache, door),			\
 		 offsetof(struct hph_cache, large_pages), offsetof(struct hph_cache, stacks)), \
 		 offsetof(struct hph_cache, small), offsetof(struct hph_cache, next), \
@@ -58,7 +59,9 @@ struct hph_publication {
 		 sizeof(struct hph_unit), HPH_ADDRESS_BITS, HPH_LEAF_BITS,	\
 		 offsetof(struct hph_leaf, units)),				\
 		 offsetof(struct hph_unit, used), offsetof(struct hph_unit, head), \
-		 offsetof(struct hph_unit, away), offsetof(struct hph_unit, live)), \
+		 HPH_MIX(offsetof(struct hph_unit, away),			\
+			 offsetof(struct hph_unit, nr_halves)),			\
+		 offsetof(struct hph_unit, live)),				\
 		 offsetof(struct hph_unit, owner), offsetof(struct hph_unit, node), \
 		 offsetof(struct hph_unit, tag), HPH_LIVE_BEYOND),		\
 		 HPH_UNIT_USED | HPH_UNIT_FREE << 4 | HPH_UNIT_EMPTY << 8 | HPH_UNIT_BROKEN << 12, \
