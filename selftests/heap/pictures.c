@@ -120,6 +120,26 @@ static const char *compare(struct units *units, char *svg)
 	return NULL;
 }
 
+/* NULL, or what a picture says that the walk does not. */
+static const char *wrong_of_picture(struct hpheap *heap, struct units *units)
+{
+	static char said[256];
+	const char *wrong = "no picture";
+	size_t size;
+	char *svg;
+
+	memset(units, 0, sizeof(*units));
+	if (hpheap_walk(heap, note, units, NULL))
+		return "no walk";
+	svg = picture_of(heap, HPHEAP_MAP_SVG, &size);
+	if (svg)
+		wrong = compare(units, svg);
+	if (wrong)
+		snprintf(said, sizeof(said), "%s", wrong);
+	free(svg);
+	return wrong ? said : NULL;
+}
+
 static void make_work(struct hpheap *heap, void **live, uint64_t *state, unsigned int count)
 {
 	while (count--) {
@@ -173,22 +193,15 @@ TEST_F(pictures, show_each_unit_as_it_is)
 	uint64_t state = 4;
 	const char *wrong;
 	unsigned int round;
-	size_t size;
-	char *svg;
 
 	for (round = 0; round < 12; round++) {
 		make_work(self->heap, self->live, &state, 300);
 		if (round % 3 == 2)
 			hpheap_scavenge(self->heap, SIZE_MAX);
-		memset(self->units, 0, sizeof(*self->units));
-		ASSERT_EQ(0, hpheap_walk(self->heap, note, self->units, NULL));
-		svg = picture_of(self->heap, HPHEAP_MAP_SVG, &size);
-		ASSERT_NE(NULL, svg);
-		wrong = compare(self->units, svg);
+		wrong = wrong_of_picture(self->heap, self->units);
 		EXPECT_EQ(NULL, wrong) {
 			TH_LOG("round %u: %s", round, wrong);
 		}
-		free(svg);
 	}
 }
 
@@ -197,8 +210,8 @@ TEST_F(pictures, show_what_of_spans_is_there)
 {
 	const size_t step = 17 * (base_page() / (4 * KIB));
 	const char *wrong;
-	char *objects[4096], *svg;
-	size_t i, size;
+	char *objects[4096];
+	size_t i;
 
 	for (i = 0; i < 4096; i++) {
 		objects[i] = hpheap_malloc_in(self->heap, 500);
@@ -210,15 +223,10 @@ TEST_F(pictures, show_what_of_spans_is_there)
 	hpheap_scavenge(self->heap, SIZE_MAX);
 	if (!variant->flags && !stats_of(self->heap).device_bytes)
 		EXPECT_LT(0, stats_of(self->heap).away_bytes);
-	memset(self->units, 0, sizeof(*self->units));
-	ASSERT_EQ(0, hpheap_walk(self->heap, note, self->units, NULL));
-	svg = picture_of(self->heap, HPHEAP_MAP_SVG, &size);
-	ASSERT_NE(NULL, svg);
-	wrong = compare(self->units, svg);
+	wrong = wrong_of_picture(self->heap, self->units);
 	EXPECT_EQ(NULL, wrong) {
 		TH_LOG("%s", wrong);
 	}
-	free(svg);
 }
 
 struct worker {
