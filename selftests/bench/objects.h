@@ -4,7 +4,7 @@
 
 #include "records.h"
 
-/* A contestant for objects of any size: hpheap's come through the size classes of classes.c. */
+/* A contestant for objects of any size: hpheap's are those of hpheap_malloc_in(). */
 void objects_open(const char *contestant, struct allocator *allocator);
 
 /* Prints a line "MOMENT RESIDENT LIVE TOUCHED HUGE", in bytes. */
