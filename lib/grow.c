@@ -108,6 +108,7 @@ static size_t get_filled(struct hpheap *heap, struct hph_zone *zone, const struc
 	const size_t units = hph_want_nr_units(want), align = hph_want_unit_align(want);
 
 	if (hph_take(heap, zone, units, align, hph_reach_ahead(heap), true, batch)) {
+		atomic_store(&heap->refused, true);
 		atomic_fetch_sub(&heap->held_units, units);
 		return SIZE_MAX;
 	}
@@ -135,7 +136,6 @@ static uintptr_t grow_into(struct hpheap *heap, struct hph_zone *zone,
 		missing = get_filled(heap, zone, want, &batch);
 		if (!missing)
 			break;
-		atomic_store(&heap->refused, true);
 		if (tries++ == MOST_EXCHANGES ||
 		    !(hph_ahead_close(heap) || hph_make_way(heap, missing)))
 			return 0;

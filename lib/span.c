@@ -321,6 +321,7 @@ size_t hpheap_scavenge(struct hpheap *heap, size_t bytes)
 		;
 	if (done < bytes)
 		done += hph_thin(heap, bytes - done, bytes == SIZE_MAX);
+	atomic_store(&heap->refused, false);	/* without a scavenger this is its window */
 	if (bytes == SIZE_MAX)
 		hph_ahead_close(heap);
 	else

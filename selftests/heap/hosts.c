@@ -235,9 +235,29 @@ static int opened_elsewhere(void *arg)
 	return hpheap_span_alloc(heap, units * UNIT, units * UNIT, flags) ? 0 : 4;
 }
 
+/* Nor must what is free. */
+static int free_elsewhere(void *arg)
+{
+	struct hpheap *heap = heap_on(HPHEAP_BACKEND_SMALL);
+	const size_t units = 32, metadata = 6;
+
+	(void)arg;
+	if (!hpheap_span_alloc(heap, units * UNIT, 0, 0) ||
+	    !limit(RLIMIT_DATA, status_bytes("VmData:") + (units + metadata) * UNIT) ||
+	    hpheap_reserve(heap, 24 * UNIT, HPHEAP_NODE_ANY))
+		return 1;
+	/* All that there may be and more: that takes nothing away. */
+	if (hpheap_span_alloc(heap, 3 * units * UNIT, 0, 0) || errno != ENOMEM ||
+	    stats_of(heap).free_huge_bytes != 24 * UNIT)
+		return 2;
+	return hpheap_span_alloc(heap, units * UNIT, units * UNIT, 0) ? 0 : 3;
+}
+
 TEST(what_is_open_or_free_elsewhere_is_given_back_for_a_span)
 {
 	unsigned int flags = 0;
+
+	EXPECT_EQ(0, in_child(free_elsewhere, NULL));
 
 	EXPECT_EQ(0, in_child(opened_elsewhere, &flags));
 	flags = HPHEAP_SPAN_LAZY;
