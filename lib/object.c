@@ -31,7 +31,12 @@
 
 #include "os.h"
 
+/*
+ * Half of what a rack may hold comes at once: no less than processors fetch together (two lines of
+ * 64 bytes), so that two threads with an object each do not write to the same.
+ */
 #define FIRST_GRANT	4u
+#define FIRST_BYTES	256u
 
 /* One miss of so many takes from others, and looks at so many of them. */
 #define BEG_OFTEN	8u
@@ -139,12 +144,19 @@ static bool have_grant(struct hpheap *heap, struct hph_cache *cache, unsigned in
 	return cache->object_bytes + bytes <= HPH_CACHE_OBJECT_BYTES;
 }
 
+static uint32_t first_grant(unsigned int class)
+{
+	const uint32_t most = FIRST_BYTES / hph_classes[class].size;
+
+	return most > FIRST_GRANT ? most : FIRST_GRANT;
+}
+
 /* Twice as much as before, up to what the class and the cache may have. */
 static void grant(struct hpheap *heap, struct hph_cache *cache, unsigned int class)
 {
 	struct hph_rack *rack = hph_cache_rack(cache, class);
 	const uint32_t limit = hph_classes[class].most;
-	const uint32_t wanted = rack->most ? 2 * rack->most : FIRST_GRANT;
+	const uint32_t wanted = rack->most ? 2 * rack->most : first_grant(class);
 	const uint32_t more = (wanted < limit ? wanted : limit) - rack->most;
 	const size_t bytes = (size_t)more * hph_classes[class].size;
 
@@ -170,7 +182,7 @@ static uintptr_t alloc_cached(struct hpheap *heap, unsigned int class)
 	if (!rack->count) {
 		grant(heap, cache, class);
 		rack->count = hph_depot_take(heap, &cache->zone->bins[class], rack->slots,
-				   rack->most / 2 + 1);
+				   rack->most > 1 ? rack->most / 2 : 1);
 	}
 	if (rack->count)
 		addr = rack->slots[--rack->count];
@@ -206,11 +218,12 @@ static uintptr_t alloc_missed(struct hpheap *heap, unsigned int class)
 
 	if (!have_bins(heap))
 		return 0;
-	addr = alloc_cached(heap, class);
-	if (!addr)
-		addr = alloc_one(heap, &hph_zone_here(heap)->bins[class]);
-	while (!addr && (bin = hph_slab_make(heap, class)))
-		addr = alloc_one(heap, bin);
+	bin = &hph_zone_here(heap)->bins[class];
+	do {
+		addr = alloc_cached(heap, class);
+		if (!addr)
+			addr = alloc_one(heap, bin);
+	} while (!addr && (bin = hph_slab_make(heap, class)));
 	return addr ? addr : alloc_anywhere(heap, class);
 }
 

@@ -17,6 +17,7 @@
 #include "slab.h"
 
 #include <inttypes.h>
+#include <string.h>
 
 #include "cache.h"
 #include "memcheck.h"
@@ -96,23 +97,27 @@ static struct hph_slab *best_slab(struct hph_bin *bin)
 
 /**
  * hph_bin_take() - objects out of the slabs; under the bin's lock
- * @slots: for their addresses, with HPH_FRESH
+ * @slots: for their addresses, with HPH_FRESH: the last one is the first to go out, and lowest
  *
+ * Who writes one object after the other then goes upward through memory, and the processor
+ * fetches the next one.
  * Return: how many there are, at most @wanted.
  */
 unsigned int hph_bin_take(struct hph_bin *bin, uintptr_t *slots, unsigned int wanted)
 {
 	struct hph_slab *slab;
-	unsigned int got = 0;
+	unsigned int left = wanted;
 
-	while (got < wanted && (slab = best_slab(bin))) {
-		while (got < wanted && slab->nr_free)
-			slots[got++] = take_one(slab);
+	while (left && (slab = best_slab(bin))) {
+		while (left && slab->nr_free)
+			slots[--left] = take_one(slab);
 		hph_slab_refile(bin, slab, 1);
 		hph_pages_touch(bin->pages, slab->unit);
 	}
-	bin->taken += got;
-	return got;
+	if (left)
+		memmove(slots, slots + left, (wanted - left) * sizeof(slots[0]));
+	bin->taken += wanted - left;
+	return wanted - left;
 }
 
 static struct hph_slab *slab_of(const struct hpheap *heap, uintptr_t addr)
@@ -268,7 +273,10 @@ static void keep_structures(struct hph_bin *bin, struct hph_slab *emptied)
 	}
 }
 
-/* Where something of a slab is away, what is so of the unit may change: under all locks. */
+/*
+ * Where something of a slab is away, what is so of the unit may change: under all locks. It may
+ * have come back by then, but nothing more goes. Under the bin's lock.
+ */
 static bool any_withdrawn(const struct hph_slab *emptied)
 {
 	while (emptied && !emptied->nr_withdrawn)
@@ -279,11 +287,14 @@ static bool any_withdrawn(const struct hph_slab *emptied)
 /* Frees the spans of slabs of one bin, without its lock. */
 void hph_slabs_free(struct hph_zone *zone, struct hph_bin *bin, struct hph_slab *emptied)
 {
-	const bool withdrawn = any_withdrawn(emptied);
 	const struct hph_slab *slab;
+	bool withdrawn;
 
 	if (!emptied)
 		return;
+	hph_lock(bin->lock);
+	withdrawn = any_withdrawn(emptied);
+	hph_unlock(bin->lock);
 	if (withdrawn)
 		hph_bins_lock(zone);
 	hph_lock(&zone->lock);

@@ -604,6 +604,41 @@ TEST_F(malloc, thousands_of_threads_leave_nothing_behind)
 	EXPECT_EQ(0, stats_of(self->heap).committed_bytes);
 }
 
+struct first {
+	struct hpheap *heap;
+	size_t bytes;
+	char *object;
+};
+
+static void *take_first(void *arg)
+{
+	struct first *first = arg;
+
+	first->object = hpheap_malloc_in(first->heap, first->bytes);
+	return NULL;
+}
+
+/* They would write to it in turn, each time it was the other one's. */
+TEST_F(malloc, threads_that_begin_share_no_line)
+{
+	struct first first = { .heap = self->heap };
+	pthread_t thread;
+	char *mine;
+
+	for (first.bytes = 16; first.bytes <= 1024; first.bytes *= 2) {
+		mine = hpheap_malloc_in(self->heap, first.bytes);
+		ASSERT_NE(NULL, mine);
+		ASSERT_EQ(0, pthread_create(&thread, NULL, take_first, &first));
+		ASSERT_EQ(0, pthread_join(thread, NULL));
+		ASSERT_NE(NULL, first.object);
+		EXPECT_NE((uintptr_t)mine / 128, (uintptr_t)first.object / 128) {
+			TH_LOG("of %zu bytes: %p and %p", first.bytes, mine, first.object);
+		}
+		hpheap_free_in(self->heap, mine);
+		hpheap_free_in(self->heap, first.object);
+	}
+}
+
 /* So that every use after free faults. */
 TEST(objects_are_fenced_in_efence_mode)
 {
