@@ -99,10 +99,19 @@ static int anon_open_ahead(struct hph_backend *backend, uintptr_t addr, size_t b
 	return error;
 }
 
+/*
+ * The last base page comes first. Linux zeroes a huge page such that the part which was asked for
+ * is done last (process_huge_page() in mm/memory.c, since 4.14), from the far end on: from the last
+ * part down if that is the first one, and upward if it is the last. Upward is what processors
+ * are made for: 73 instead of 172 microseconds for 2 MiB on an EPYC with Linux 6.18.
+ */
 static int anon_fill(struct hph_backend *backend, uintptr_t addr)
 {
-	int error = hph_os_populate(addr, HPHEAP_HUGE_SIZE);
+	const size_t page = hph_os_base_page();
+	int error = hph_os_populate(addr + HPHEAP_HUGE_SIZE - page, page);
 
+	if (!error)
+		error = hph_os_populate(addr, HPHEAP_HUGE_SIZE);
 	(void)backend;
 	if (error)
 		hph_os_discard(addr, HPHEAP_HUGE_SIZE);	/* some of it may be there */
