@@ -5,9 +5,10 @@
  * They come from the empty units that the heap has, else from the arena. Taken they are BUSY,
  * in no index, and nobody else's.
  *
- * Attaching runs ahead of committing, by an eighth of the heap, or half of it where that costs
- * nothing, 64 MiB at most, and not under a limit: a backend that pays for each call then makes
- * few and large ones, and one that has addresses opened has them opened at once.
+ * Attaching runs ahead of committing, and not under a limit: a backend that pays for each call
+ * then makes few and large ones. By an eighth of the heap, 64 MiB at most; where it costs nothing,
+ * and addresses are opened with it, by half of the heap, or by what it had more once, 256 MiB at
+ * most.
  */
 #include "claim.h"
 
@@ -20,6 +21,7 @@
 
 /* Where what is attached costs nothing as long as it has no memory. */
 #define OPEN_SHARE	2
+#define OPEN_UNITS	((size_t)128)
 
 /* For units on their way to be there, each some 50 microseconds. */
 #define MOST_NAPS	4000
@@ -184,16 +186,19 @@ static bool take_empty(struct hpheap *heap, struct hph_zone *zone, size_t units,
 
 /*
  * What is attached ahead counts somewhere: a heap with a limit does not do that, nor one that the
- * system has just refused memory.
+ * system has just refused memory. A heap that comes and goes opens what it will have in one go:
+ * while units are filled, each time is a wait.
  */
 size_t hph_reach_ahead(struct hpheap *heap)
 {
-	const size_t share = heap->backend->ops->open_ahead ? OPEN_SHARE : AHEAD_SHARE;
-	size_t units = 0;
+	const size_t held = atomic_load(&heap->held_units), peak = atomic_load(&heap->peak_units);
+	const size_t more = peak > held ? peak - held : 0;
 
-	if (atomic_load(&heap->limit_units) == SIZE_MAX && !atomic_load(&heap->refused))
-		units = atomic_load(&heap->held_units) / share;
-	return units < AHEAD_UNITS ? units : AHEAD_UNITS;
+	if (atomic_load(&heap->limit_units) != SIZE_MAX || atomic_load(&heap->refused))
+		return 0;
+	if (!heap->backend->ops->open_ahead)
+		return hph_least(held / AHEAD_SHARE, AHEAD_UNITS);
+	return hph_least(more > held / OPEN_SHARE ? more : held / OPEN_SHARE, OPEN_UNITS);
 }
 
 /* May the heap have addresses for so many units, whatever is there now? */

@@ -5,7 +5,8 @@
  * A span is there before anybody touches it, as a rule: faults are for other threads. But programs
  * that were written for another malloc() ask for a gigabyte and use a corner of it. Such a
  * span is taken where there is memory; if there is none, the whole units of it are opened, and
- * the system fills what is touched.
+ * the system fills what is touched. A span of one unit is not lazy: where units are huge, the
+ * system fills all of it at any touch, in twice the time that it takes ahead (anon_fill()).
  *
  * What became of them is looked at when the span is freed. A unit that is whole by then is
  * like any other, from that moment on. The others leave the heap at once: the next

@@ -30,7 +30,7 @@ static int check_want(const struct hpheap *heap, size_t bytes, size_t align, uns
 		align = unit;
 	want->pages = hph_round_up(bytes, unit) / HPHEAP_PAGE_SIZE;
 	want->align = align / HPHEAP_PAGE_SIZE;
-	want->lazy = flags & HPHEAP_SPAN_LAZY && want->pages >= HPH_UNIT_PAGES && !heap->efence;
+	want->lazy = flags & HPHEAP_SPAN_LAZY && want->pages > HPH_UNIT_PAGES && !heap->efence;
 	return 0;
 }
 

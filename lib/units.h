@@ -61,4 +61,9 @@ static inline uintptr_t hph_unit_addr(uintptr_t number)
 	return number << HPH_HUGE_SHIFT;
 }
 
+static inline size_t hph_least(size_t a, size_t b)
+{
+	return a < b ? a : b;
+}
+
 #endif /* HPH_UNITS_H */

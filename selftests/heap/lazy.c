@@ -91,6 +91,15 @@ TEST_F(lazy, units_are_opened_ahead_of_their_memory)
 		hpheap_span_free(self->heap, spans[i]);
 	EXPECT_EQ(24 * UNIT, hpheap_scavenge(self->heap, SIZE_MAX));
 	EXPECT_EQ(0, open_units(self->heap, NULL));
+
+	/* As many as it had are opened with the first that comes again, if they lie in a row. */
+	spans[0] = hpheap_span_alloc(self->heap, UNIT, UNIT, 0);
+	ASSERT_NE(NULL, spans[0]);
+	if (variant->backend == HPHEAP_BACKEND_SMALL)
+		EXPECT_LT(4, open_units(self->heap, NULL));
+	hpheap_span_free(self->heap, spans[0]);
+	EXPECT_EQ(UNIT, hpheap_scavenge(self->heap, SIZE_MAX));
+	EXPECT_EQ(0, open_units(self->heap, NULL));
 }
 
 /* Eight units of a heap, and more of it open than those. */
@@ -142,17 +151,17 @@ TEST_F(lazy, what_is_open_in_many_places_is_closed)
 /* Else a unit that the scavenger has just fetched is given back, for one that has to be filled. */
 TEST_F(lazy, what_has_come_meanwhile_is_used)
 {
-	const struct hph_want want = { .pages = HPH_UNIT_PAGES, .align = 1, .lazy = true };
+	const struct hph_want want = { .pages = 2 * HPH_UNIT_PAGES, .align = 1, .lazy = true };
 	struct hph_zone *zone = hph_zone_here(self->heap);
 	uintptr_t addr;
 	bool zero;
 
-	ASSERT_EQ(0, hpheap_reserve(self->heap, UNIT, HPHEAP_NODE_ANY));
+	ASSERT_EQ(0, hpheap_reserve(self->heap, 2 * UNIT, HPHEAP_NODE_ANY));
 	addr = hph_grow_span(self->heap, zone, &want, &zero);
 	ASSERT_NE(0, addr);
 	EXPECT_EQ(0, stats_of(self->heap).lazy_bytes);
 	EXPECT_EQ(0, stats_of(self->heap).release_calls);
-	EXPECT_EQ(UNIT, stats_of(self->heap).committed_bytes);
+	EXPECT_EQ(2 * UNIT, stats_of(self->heap).committed_bytes);
 	hpheap_span_free(self->heap, (void *)addr);
 }
 
@@ -416,6 +425,19 @@ TEST_F(lazy, a_limit_counts_what_may_be_touched)
 	errno = 0;
 	EXPECT_EQ(NULL, hpheap_malloc_in(self->heap, LARGE + 1));
 	EXPECT_EQ(ENOMEM, errno);
+	EXPECT_EQ(0, stats_of(self->heap).lazy_bytes);
+}
+
+/* The first touch would bring all of it. */
+TEST_F(lazy, a_span_of_one_unit_is_there)
+{
+	char *span = hpheap_span_alloc(self->heap, UNIT, 0, HPHEAP_SPAN_LAZY);
+	char *object = hpheap_malloc_in(self->heap, UNIT);
+
+	ASSERT_NE(NULL, span);
+	ASSERT_NE(NULL, object);
+	EXPECT_EQ(UNIT, resident_bytes(span, UNIT));
+	EXPECT_EQ(UNIT, resident_bytes(object, UNIT));
 	EXPECT_EQ(0, stats_of(self->heap).lazy_bytes);
 }
 
