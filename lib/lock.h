@@ -3,17 +3,18 @@
 #define HPH_LOCK_H
 
 /*
- * Locks of zones and bins: held for some hundred nanoseconds, never across a system call.
+ * Locks of zones and bins: held for some hundred nanoseconds, never across a system call; all of
+ * a zone's for ten microseconds at times, when a unit of slabs is thinned or comes back.
  *
  * To sleep and be woken takes many times as long, and costs the one who unlocks a system call,
- * too; so who finds one held tries again for some microseconds first, ever less often. Mutexes of
+ * too; so who finds one held tries again for about that time first, ever less often. Mutexes of
  * the C library that do the same (PTHREAD_MUTEX_ADAPTIVE_NP) begin with ten tries, and are asleep
  * before the first of these locks is free.
  */
 #include <pthread.h>
 
-/* Tries, and pauses between two of them at most: 2 to 6 microseconds in all. */
-#define HPH_LOCK_TRIES	24u
+/* Tries, and pauses between two of them at most: 6 to 20 microseconds in all. */
+#define HPH_LOCK_TRIES	64u
 #define HPH_LOCK_PAUSES	8u
 
 static inline void hph_lock_pause(void)
