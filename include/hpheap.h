@@ -189,7 +189,8 @@ HPHEAP_API struct hpheap *hpheap_default(void);
  * Contents are undefined without HPHEAP_SPAN_ZERO. The memory is committed:
  * touching it cannot fail for want of memory, but for copies after fork(). With
  * HPHEAP_SPAN_LAZY, and no memory at hand, whole huge units of anonymous memory (thp, small)
- * come as they are touched, as they do from mmap(): what is not used costs nothing.
+ * come as they are touched, as they do from mmap(): what is not used costs nothing. A span of no
+ * more than one unit has its memory all the same: any touch would bring all of a huge page.
  *
  * Returns the first byte, or NULL with errno: EINVAL no bytes, bad alignment
  * or flag; ENOMEM no memory, no address space, or over the heap's limit.
@@ -278,8 +279,10 @@ HPHEAP_API int hpheap_set_limit(struct hpheap *heap, uint64_t bytes);
  * @margin_units: and at least so many (2)
  * @loose_percent: when of used units so much is free, against what is in use, free base pages
  *                 of sparse units go (50; to 10000),
- * @tight_percent: until it is so much (10; to 10000); of a heap that has shrunk by a quarter in
- *                 the last minutes, whenever it is more than that
+ * @tight_percent: until it is so much (10; to 10000), and come back when a quarter more is in use,
+ *                 or a sixteenth and, with them, less than three quarters of @loose_percent would
+ *                 be free; of a heap that has shrunk by a quarter in the last minutes, they go
+ *                 whenever it is more than that
  * @sparse_percent: a huge unit of which at most so much is in use is sparse (70; to 100)
  * @idle_windows: of a sparse unit that did not change in so many windows the free base
  *                pages go (2; 1 to 10000)

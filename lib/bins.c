@@ -104,7 +104,10 @@ void hph_pages_file(struct hph_pages *pages, struct hph_unit *unit)
 	}
 	moved = front != unit->front || tail != unit->tail;
 
-	pages->used_units += hph_unit_state(unit) != HPH_UNIT_USED;
+	if (hph_unit_state(unit) != HPH_UNIT_USED) {
+		pages->used_units++;
+		hph_pages_list_patchy(pages, unit);
+	}
 	hph_unit_set_tag(unit, hph_tag(pages->zone, HPH_UNIT_USED) |
 			       (is_shunned(pages, unit) ? HPH_TAG_SHUNNED : 0));
 	hph_pages_touch(pages, unit);
@@ -177,5 +180,6 @@ void hph_pages_unuse_unit(struct hph_pages *pages, struct hph_unit *unit)
 {
 	unit->front = unit->tail = 0;
 	pages->used_units--;
+	hph_pages_unlist_patchy(pages, unit);
 	hph_unit_set_tag(unit, hph_tag(pages->zone, HPH_UNIT_BUSY));
 }

@@ -39,6 +39,7 @@ struct hph_zone {
 	unsigned int ahead_looks;	/* of the scavenger's: it looks so often for growth, */
 	size_t purgeable_due;	/* and has to release so many */
 	bool loose;		/* sparse units go until little is free beside spans */
+	bool well_used;		/* little would be, with all of them: see loose.c */
 	size_t high;		/* heap pages in use when it was most, forgotten slowly: */
 	uint16_t high_window;	/* a part of it in each of the scavenger's windows */
 	struct hph_unit *comb;	/* the scavenger's: which of those with slabs is next */
@@ -124,12 +125,14 @@ size_t hph_shrink_zone(struct hpheap *heap, struct hph_zone *zone, size_t units,
 size_t hph_purgeable_release(struct hpheap *heap, struct hph_zone *zone, size_t units);
 size_t hph_shrink(struct hpheap *heap, size_t units, size_t *bytes);
 bool hph_make_way(struct hpheap *heap, size_t units);
+bool hph_load_is_back(const struct hph_zone *zone);
 bool hph_is_loose(const struct hpheap *heap, struct hph_zone *zone,
 		  const struct hpheap_policy *policy);
 size_t hph_thin(struct hpheap *heap, size_t bytes, bool dense);
 size_t hph_thin_idle(struct hpheap *heap, struct hph_zone *zone,
 		     const struct hpheap_policy *policy, bool urgent);
 bool hph_thicken_back(struct hpheap *heap, struct hph_zone *zone, bool early);
+bool hph_make_huge(struct hpheap *heap, struct hph_zone *zone);
 uintptr_t hph_thicken_span(struct hpheap *heap, struct hph_zone *zone,
 			   const struct hph_want *want, bool *zero);
 bool hph_lazy_settle(struct hpheap *heap, const struct hph_unit *first, size_t pages);

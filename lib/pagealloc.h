@@ -22,7 +22,8 @@ struct hph_pages {
 	struct hph_runs empty;	/* units without memory */
 	struct hph_runs broken;	/* units with part of their memory and no span */
 	struct hph_runs purgeable; /* units whose memory the system may take */
-	struct hph_unit *thin;	/* list of the used ones that have part of their memory */
+	struct hph_unit *thin;	/* list of the used ones that have part of their memory, */
+	struct hph_unit *patchy; /* and of those that have it in parts */
 	struct hph_unit *bins[HPH_UNIT_PAGES][HPH_DENSITIES]; /* used units, by longest free run */
 	uint8_t densities[HPH_UNIT_PAGES]; /* that have a unit, of each length */
 	hph_pagemap lengths;	/* that have a unit */
@@ -30,9 +31,10 @@ struct hph_pages {
 	size_t away_pages;
 	size_t hollow_pages;	/* of them: in slabs */
 	size_t away_halves;	/* of used pages */
-	size_t thin_used;	/* used_pages when a unit was thinned last */
+	size_t thin_used;	/* the least used_pages when one of the thin units was thinned */
 	size_t fenced_pages;
 	size_t used_units;
+	size_t patchy_units;	/* of them */
 	size_t free_units;
 	_Atomic uint16_t window; /* of the scavenger's, by number */
 	size_t free_low;	/* the fewest there were in this window of the scavenger's, */
@@ -154,8 +156,10 @@ void hph_pages_thicken(struct hph_pages *pages, struct hph_unit *unit,
 		       const struct hph_parts *back, const hph_pagemap zero);
 void hph_pages_unhalve(struct hph_pages *pages, struct hph_unit *unit, unsigned int page,
 		       unsigned int nr);
-bool hph_pages_load_is_back(const struct hph_pages *pages);
-struct hph_unit *hph_pages_thin_back(struct hph_pages *pages, bool early);
+void hph_pages_list_patchy(struct hph_pages *pages, struct hph_unit *unit);
+void hph_pages_unlist_patchy(struct hph_pages *pages, struct hph_unit *unit);
+struct hph_unit *hph_pages_take_patchy(struct hph_pages *pages);
+struct hph_unit *hph_pages_thin_back(const struct hph_pages *pages);
 struct hph_unit *hph_pages_thin_fit(struct hph_pages *pages, const struct hph_want *want);
 void hph_pages_break(struct hph_pages *pages, struct hph_unit *unit);
 void hph_pages_break_lazy(struct hph_pages *pages, struct hph_unit *unit);

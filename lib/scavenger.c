@@ -21,9 +21,7 @@
  * of a second's worth at most; but for what must be.
  * The registry of heaps is locked for a piece of work, no heap while the system works.
  *
- * And the other way round: while a heap grows, the thread fills what was thinned, and then
- * fetches some units, before they are asked for. Fetching and zeroing is then no request's to
- * wait for, and a heap does not grow beside units that have room.
+ * While a heap grows, the thread fetches memory before it is asked for (fetch.c).
  *
  * There is one for a process, made when a heap first gets memory, with all signals
  * blocked and at the lowest priority. A child of fork() makes its own. With
@@ -40,6 +38,7 @@
 
 #include "cache.h"
 #include "cgroup.h"
+#include "fetch.h"
 #include "options.h"
 #include "os.h"
 #include "policy.h"
@@ -54,7 +53,6 @@
 
 /* And while a heap grows: less than it takes to write to eight units. */
 #define AHEAD_NS	(1 * MS)
-#define AHEAD_LOOKS	100u	/* of these without any growth: it has ended */
 
 /* What was not spent is saved, up to so much of a CPU's time. */
 #define BURST_NS	(100 * MS)
@@ -62,8 +60,8 @@
 /* Units given back at a time: some hundred microseconds. */
 #define PIECE		((size_t)8)
 
-/* Thin units are filled for requests to come: one, and one more for so many in use. */
-#define AHEAD_SHARE	32
+/* Of units to be made huge one part of so many at a look: in about two seconds that is all. */
+#define HUGE_SHARE	8
 
 #define STACK_BYTES	((size_t)128 << 10)
 
@@ -99,18 +97,6 @@ static int64_t read_clock(clockid_t clock)
 	return (int64_t)ts.tv_sec * 1000 * MS + ts.tv_nsec;
 }
 
-static size_t margin_of(const struct hph_pages *pages, const struct hpheap_policy *policy)
-{
-	const size_t share = pages->used_pages * policy->margin_percent / 100 / HPH_UNIT_PAGES;
-
-	return share > policy->margin_units ? share : policy->margin_units;
-}
-
-static size_t least(size_t a, size_t b)
-{
-	return a < b ? a : b;
-}
-
 /* Must something go whatever is needed soon? */
 static bool is_urgent(const struct hpheap *heap, const struct look *look)
 {
@@ -131,13 +117,13 @@ static size_t surplus(struct hpheap *heap, struct hph_zone *zone, const struct l
 		hph_pages_turn(pages);
 	idle = hph_pages_idle(pages);
 	/* With nothing in use there is nothing to be ready for. */
-	margin = pages->used_units ? margin_of(pages, &look->policy) : 0;
-	idle -= least(idle, margin);
+	margin = pages->used_units ? hph_margin_units(pages, &look->policy) : 0;
+	idle -= hph_least(idle, margin);
 	wanted = look->pressed ? SIZE_MAX : look->excess;
 	if (held > limit && held - limit > wanted)
 		wanted = held - limit;
-	if (least(pages->free_units, wanted) > idle)
-		idle = least(pages->free_units, wanted);
+	if (hph_least(pages->free_units, wanted) > idle)
+		idle = hph_least(pages->free_units, wanted);
 	hph_unlock(&zone->lock);
 	return idle;
 }
@@ -150,14 +136,14 @@ static void release_purgeable(struct hpheap *heap, struct hph_zone *zone, struct
 	hph_lock(&zone->lock);
 	if (look->due)
 		zone->purgeable_due = hph_purgeable_idle(&zone->pages);
-	zone->purgeable_due = least(zone->purgeable_due, zone->pages.purgeable_units);
+	zone->purgeable_due = hph_least(zone->purgeable_due, zone->pages.purgeable_units);
 	units = is_urgent(heap, look) ? zone->pages.purgeable_units : zone->purgeable_due;
 	hph_unlock(&zone->lock);
 	if (!units)
 		return;
-	done = hph_purgeable_release(heap, zone, least(units, PIECE));
-	zone->purgeable_due -= least(done, zone->purgeable_due);
-	look->excess -= least(done, look->excess);
+	done = hph_purgeable_release(heap, zone, hph_least(units, PIECE));
+	zone->purgeable_due -= hph_least(done, zone->purgeable_due);
+	look->excess -= hph_least(done, look->excess);
 	look->given += done;
 	look->more |= done == PIECE;
 }
@@ -169,7 +155,7 @@ static size_t give_back(struct hpheap *heap, struct hph_zone *zone, size_t units
 	const bool marks = !is_urgent(heap, look) && atomic_load(&heap->limit_units) == SIZE_MAX;
 	const size_t done = hph_shrink_zone(heap, zone, units, marks, bytes);
 
-	look->excess -= least(done, look->excess);
+	look->excess -= hph_least(done, look->excess);
 	return done;
 }
 
@@ -187,6 +173,25 @@ static bool thicken_some(struct hpheap *heap, struct look *look)
 	}
 	look->more |= look->given >= PIECE;
 	return any;
+}
+
+/* Units that were filled part by part become huge: one, or more if their zone does not grow. */
+static void make_some_huge(struct hpheap *heap, struct look *look)
+{
+	unsigned int i;
+
+	for (i = 0; i < heap->nr_zones; i++) {
+		struct hph_zone *zone = &heap->zones[i];
+		size_t units;
+
+		hph_lock(&zone->lock);
+		units = zone->pages.patchy_units;
+		hph_unlock(&zone->lock);
+		look->more |= units > 1;
+		units = zone->ahead_looks ? hph_least(units, 1) : units / HUGE_SHARE + (units != 0);
+		while (units && hph_make_huge(heap, zone))
+			units--;
+	}
 }
 
 /* Sparse units, one by one, when nothing else is left; returns the bytes. */
@@ -234,59 +239,24 @@ static void look_at(struct hpheap *heap, void *arg)
 			continue;
 		}
 		look->more |= units > PIECE;
-		look->given += give_back(heap, &heap->zones[i], least(units, PIECE), look, &bytes);
+		units = hph_least(units, PIECE);
+		look->given += give_back(heap, &heap->zones[i], units, look, &bytes);
 	}
 	if (!look->more && (is_urgent(heap, look) || !thicken_some(heap, look)))
 		bytes += thin_some(heap, look);
+	if (!is_urgent(heap, look))
+		make_some_huge(heap, look);
 	atomic_fetch_add(&heap->scavenged_pages, bytes >> HPH_PAGE_SHIFT);
 }
 
-/* One unit more for a zone that grows: one that was thinned, else a new one. */
-static bool fetch(struct hpheap *heap, struct hph_zone *zone, const struct hpheap_policy *policy,
-		  bool early)
-{
-	const struct hph_pages *pages = &zone->pages;
-	size_t there, wanted = 0;
-
-	if (hph_thicken_back(heap, zone, early))
-		return true;
-	hph_lock(&zone->lock);
-	there = pages->free_units;
-	if (pages->used_units >= HPH_AHEAD_LEAST)
-		wanted = least(policy->ahead_units, margin_of(pages, policy));
-	hph_unlock(&zone->lock);
-	return there < wanted && !hph_grow_reserve(heap, zone, 1, zone->node);
-}
-
-/*
- * Gives zones that grow some units before they ask, so that it is not a request that waits for
- * the system: what would stay free anyway, and goes on as long as that is used up. Where a request
- * had to fill a thin unit, the next ones will have to, too: some are filled for them, and all
- * when the load is back.
- */
-static void grow_ahead(struct hpheap *heap, void *arg)
+static void fetch_ahead(struct hpheap *heap, void *arg)
 {
 	struct look *look = arg;
-	unsigned int i;
+	unsigned int i, done;
 
 	for (i = 0; i < heap->nr_zones; i++) {
-		struct hph_zone *zone = &heap->zones[i];
-		const bool filled = atomic_exchange(&zone->filled, false);
-		size_t early, done = 0;
-
-		if (atomic_exchange(&zone->grew, false))
-			zone->ahead_looks = AHEAD_LOOKS;
-		if (!zone->ahead_looks || atomic_load(&heap->refused))
-			continue;
-		zone->ahead_looks--;
-		look->growing = true;
-		hph_lock(&zone->lock);
-		early = zone->pages.used_units / AHEAD_SHARE;
-		hph_unlock(&zone->lock);
-		while (done < PIECE && fetch(heap, zone, &look->policy, filled && done <= early))
-			done++;
-		if (done)
-			zone->ahead_looks = AHEAD_LOOKS;
+		done = hph_fetch_ahead(heap, &heap->zones[i], &look->policy, PIECE);
+		look->growing |= heap->zones[i].ahead_looks != 0;
 		look->more |= done == PIECE;
 	}
 }
@@ -395,7 +365,7 @@ static void *run(void *unused)
 		hph_policy_read(&look.policy);
 		look.growing = look.more = false;
 		if (look.policy.ahead_units && !atomic_load(&cramped))
-			hph_heaps_visit(grow_ahead, &look);
+			hph_heaps_visit(fetch_ahead, &look);
 		now = read_clock(CLOCK_MONOTONIC);
 		ahead = look.more ? now : look.growing ? now + AHEAD_NS : INT64_MAX;
 		if (now >= next)

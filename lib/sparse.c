@@ -13,11 +13,14 @@
  * combed, one after the other and again when something in them has changed: would they be sparse
  * if the pages counted as free on which nothing lies (hollow.c)? Then those go, too.
  *
- * When a span needs room, or the load is back, a thin unit is filled before a new one:
- * the system is told the opposite, and asked to make it huge at once (MADV_COLLAPSE, Linux
- * 6.1), which copies 2 MiB at most. What is not there then is filled base page by base
- * page.
+ * When a span needs room, or the load is back, a thin unit is filled before a new one: the system
+ * is told the opposite. Whoever waits for it asks for a huge page at once (MADV_COLLAPSE, Linux
+ * 6.1), which copies 2 MiB at most; what is not there then is filled base page by base page.
+ * The scavenger does the latter, and has the units made huge later, one by one. That takes longer,
+ * but while a unit collapses the program waits if it touches it, or has a page fault anywhere. When
+ * the load is back it touches all of it: it waited a hundred times, for a tenth of the time.
  */
+#include <errno.h>
 #include <limits.h>
 #include <string.h>
 
@@ -27,12 +30,6 @@
 /* Units with slabs that are looked at closely in one go, and passed over under one lock. */
 #define COMB_TRIES	64u
 #define COMB_STEPS	64u
-
-/* A heap has shrunk when one part of so many is not in use any more, */
-#define SHRUNK_BY	4
-
-/* and what was in use is forgotten in such parts, one in a window: half of it in three minutes. */
-#define HIGH_FORGOTTEN	256
 
 static unsigned int group_of(const struct hpheap *heap)
 {
@@ -207,48 +204,6 @@ static unsigned int sparse_pages(const struct hpheap_policy *policy)
 	return (unsigned int)HPH_UNIT_PAGES * policy->sparse_percent / 100;
 }
 
-/* Is so much less in use than in the last minutes? */
-static bool has_shrunk(struct hph_zone *zone, size_t used)
-{
-	if (zone->high_window != hph_pages_window(&zone->pages))
-		zone->high -= zone->high / HIGH_FORGOTTEN;
-	zone->high_window = hph_pages_window(&zone->pages);
-	if (zone->high < used)
-		zone->high = used;
-	return used < zone->high - zone->high / SHRUNK_BY;
-}
-
-/**
- * hph_is_loose() - shall sparse units of a zone be broken?
- *
- * Is there so much free beside its spans, and in its slabs? That begins when it is much and ends
- * when it is little, or when the load is back: a heap that is well in use has some sparse units at
- * any time, which the next requests fill. But nobody fills those of one that has shrunk.
- */
-bool hph_is_loose(const struct hpheap *heap, struct hph_zone *zone,
-		  const struct hpheap_policy *policy)
-{
-	const struct hph_pages *pages = &zone->pages;
-	size_t slack = hph_bins_slack(heap, zone);	/* as it was before the lock */
-	uint32_t percent = policy->loose_percent;
-	size_t halves, gone, used;
-	uint64_t free;
-
-	hph_lock(&zone->lock);
-	halves = pages->away_halves / HPH_HALVES;
-	gone = pages->hollow_pages + halves;
-	slack = slack > gone ? slack - gone : 0;
-	used = pages->used_pages - halves;
-	used -= slack < used ? slack : used;
-	free = (pages->memory_units - pages->free_units) * HPH_UNIT_PAGES - used -
-	       pages->away_pages - halves - pages->fenced_pages;
-	if (has_shrunk(zone, used) || (zone->loose && !hph_pages_load_is_back(pages)))
-		percent = policy->tight_percent;
-	zone->loose = free * 100 > (uint64_t)used * percent;
-	hph_unlock(&zone->lock);
-	return zone->loose;
-}
-
 /**
  * hph_thin() - give back free base pages out of units with spans
  * @dense: out of all units, not only of sparse ones
@@ -332,19 +287,25 @@ static struct hph_unit *begin(struct hpheap *heap, struct hph_unit *unit, struct
 	return unit;
 }
 
+/* Makes a unit huge that has all its memory. */
+static int collapse(const struct hph_unit *unit)
+{
+	return unit->owner->ops->collapse(unit->owner, hph_unit_addr(unit->number));
+}
+
 /*
- * All that is away comes back: at once, if the system makes the unit huge, else run by run.
- * Returns with all locks of the zone.
+ * All that is away comes back: at once, if @now and the system makes the unit huge, else run by
+ * run. Returns with all locks of the zone.
  */
 static int thicken(struct hpheap *heap, struct hph_zone *zone, struct hph_unit *unit,
-		   const struct back *back)
+		   const struct back *back, bool now)
 {
 	const struct hph_backend_ops *ops = unit->owner->ops;
 	struct hph_parts done = back->all;
 	int error;
 
 	join(unit);
-	error = ops->collapse(unit->owner, hph_unit_addr(unit->number));
+	error = now ? collapse(unit) : -EAGAIN;
 	if (error)
 		error = for_each_run(unit, &back->all, &done, ops->thicken);
 	if (error) {
@@ -353,6 +314,7 @@ static int thicken(struct hpheap *heap, struct hph_zone *zone, struct hph_unit *
 	}
 	hph_slabs_tag(heap->secret, unit, &done);
 	lock_all(zone);
+	unit->patchy = !now && !error;
 	finish(heap, zone, unit, &done, back->clean);
 	return error;
 }
@@ -365,18 +327,41 @@ static int thicken(struct hpheap *heap, struct hph_zone *zone, struct hph_unit *
  */
 bool hph_thicken_back(struct hpheap *heap, struct hph_zone *zone, bool early)
 {
-	struct hph_unit *unit;
+	struct hph_unit *unit = NULL;
 	struct back back;
 	int error;
 
 	hph_lock(&zone->lock);
-	unit = begin(heap, hph_pages_thin_back(&zone->pages, early), &back);
+	if (early || hph_load_is_back(zone))
+		unit = begin(heap, hph_pages_thin_back(&zone->pages), &back);
 	hph_unlock(&zone->lock);
 	if (!unit)
 		return false;
-	error = thicken(heap, zone, unit, &back);
+	error = thicken(heap, zone, unit, &back, false);
 	unlock_all(zone);
 	return !error;
+}
+
+/**
+ * hph_make_huge() - one of the units that hph_thicken_back() filled
+ *
+ * Where the system refuses it is left to khugepaged. Return: whether there was one.
+ */
+bool hph_make_huge(struct hpheap *heap, struct hph_zone *zone)
+{
+	struct hph_unit *unit;
+	struct back back;
+
+	hph_lock(&zone->lock);
+	unit = begin(heap, hph_pages_take_patchy(&zone->pages), &back);
+	hph_unlock(&zone->lock);
+	if (!unit)
+		return false;
+	collapse(unit);
+	lock_all(zone);
+	finish(heap, zone, unit, &back.all, back.clean);
+	unlock_all(zone);
+	return true;
 }
 
 /**
@@ -396,7 +381,7 @@ uintptr_t hph_thicken_span(struct hpheap *heap, struct hph_zone *zone,
 	hph_unlock(&zone->lock);
 	if (!unit)
 		return 0;
-	if (!thicken(heap, zone, unit, &back))
+	if (!thicken(heap, zone, unit, &back, true))
 		addr = hph_pages_alloc(&zone->pages, want, zero);
 	unlock_all(zone);
 	if (addr)

@@ -5,7 +5,7 @@
  * A page away is not free: a span there would fault on its first touch, in the
  * program's thread. It becomes free again when it has been brought back. A thin unit
  * is no huge page, whatever it was; so all that goes, goes at once, and all of it
- * comes back at once, after which the unit can be huge.
+ * comes back at once, after which the unit can be huge: it is patchy until then.
  *
  * Only whole base pages can go: where they are larger than heap pages, a free run
  * is rounded inward to their borders. Pages of slabs on which no object lies can go like free
@@ -27,31 +27,60 @@
 /* Thin units that are tried for a span before a whole one is filled. */
 #define THIN_TRIES	64
 
-/* The load is back when one part of so many is in use more than when units were thinned. */
-#define BACK_SHARE	4
-
 /* Units of a bin that are looked at for a sparse one. */
 #define SPARSE_TRIES	64
 
 enum { NEXT, PREVIOUS };
 
-static void list_add(struct hph_pages *pages, struct hph_unit *unit)
+static void list_add(struct hph_unit **list, struct hph_unit *unit)
 {
-	unit->broken[NEXT] = pages->thin;
+	unit->broken[NEXT] = *list;
 	unit->broken[PREVIOUS] = NULL;
-	if (pages->thin)
-		pages->thin->broken[PREVIOUS] = unit;
-	pages->thin = unit;
+	if (*list)
+		(*list)->broken[PREVIOUS] = unit;
+	*list = unit;
 }
 
-static void list_remove(struct hph_pages *pages, struct hph_unit *unit)
+static void list_remove(struct hph_unit **list, struct hph_unit *unit)
 {
 	if (unit->broken[NEXT])
 		unit->broken[NEXT]->broken[PREVIOUS] = unit->broken[PREVIOUS];
 	if (unit->broken[PREVIOUS])
 		unit->broken[PREVIOUS]->broken[NEXT] = unit->broken[NEXT];
 	else
-		pages->thin = unit->broken[NEXT];
+		*list = unit->broken[NEXT];
+}
+
+/* A unit becomes a used one, or is one that became patchy. */
+void hph_pages_list_patchy(struct hph_pages *pages, struct hph_unit *unit)
+{
+	if (!unit->patchy)
+		return;
+	list_add(&pages->patchy, unit);
+	pages->patchy_units++;
+}
+
+/* It is used no more, or about to become something else. */
+void hph_pages_unlist_patchy(struct hph_pages *pages, struct hph_unit *unit)
+{
+	if (!unit->patchy)
+		return;
+	list_remove(&pages->patchy, unit);
+	pages->patchy_units--;
+}
+
+/* One that can be made huge, patchy no more; NULL: there is none. */
+struct hph_unit *hph_pages_take_patchy(struct hph_pages *pages)
+{
+	struct hph_unit *unit = pages->patchy;
+
+	while (unit && unit->thinning)
+		unit = unit->broken[NEXT];
+	if (unit) {
+		hph_pages_unlist_patchy(pages, unit);
+		unit->patchy = false;
+	}
+	return unit;
 }
 
 /* The free and the @bare pages of whole base pages of @group heap pages; returns how many. */
@@ -189,8 +218,12 @@ void hph_pages_thin(struct hph_pages *pages, struct hph_unit *unit, const struct
 	unsigned int word;
 
 	hph_pages_unfile(pages, unit);
+	hph_pages_unlist_patchy(pages, unit);
+	unit->patchy = false;
+	if (!pages->thin)
+		pages->thin_used = SIZE_MAX;
 	if (!hph_unit_is_thin(unit))
-		list_add(pages, unit);
+		list_add(&pages->thin, unit);
 	for (word = 0; word < HPH_UNIT_WORDS; word++)
 		unit->away[word] |= away->pages[word];
 	unit->nr_away = (uint16_t)(unit->nr_away + nr);
@@ -198,7 +231,7 @@ void hph_pages_thin(struct hph_pages *pages, struct hph_unit *unit, const struct
 	pages->away_pages += nr;
 	pages->hollow_pages += hollow;
 	pages->used_pages -= hollow;
-	pages->thin_used = pages->used_pages;
+	pages->thin_used = hph_least(pages->thin_used, pages->used_pages);
 	unit->thinning = true;
 	unit->thinned = hph_pages_window(pages);
 	hph_pages_file(pages, unit);
@@ -287,7 +320,8 @@ void hph_pages_thicken(struct hph_pages *pages, struct hph_unit *unit,
 	pages->used_pages += hollow;
 	unit->thinning = false;
 	if (listed && !hph_unit_is_thin(unit))
-		list_remove(pages, unit);
+		list_remove(&pages->thin, unit);
+	hph_pages_list_patchy(pages, unit);
 	if (unit->nr_used) {
 		hph_pages_file(pages, unit);
 		return;
@@ -319,19 +353,11 @@ struct hph_unit *hph_pages_thin_fit(struct hph_pages *pages, const struct hph_wa
 	return NULL;
 }
 
-/* Is the load back, is a quarter more in use than when a unit was thinned last? */
-bool hph_pages_load_is_back(const struct hph_pages *pages)
-{
-	return pages->used_pages >= pages->thin_used + pages->thin_used / BACK_SHARE;
-}
-
-/* A thin unit, the one that was thinned last first, when the load is back; or @early. */
-struct hph_unit *hph_pages_thin_back(struct hph_pages *pages, bool early)
+/* A thin unit that can come back, the one that was thinned last; NULL: there is none. */
+struct hph_unit *hph_pages_thin_back(const struct hph_pages *pages)
 {
 	struct hph_unit *unit = pages->thin;
 
-	if (!early && !hph_pages_load_is_back(pages))
-		return NULL;
 	while (unit && unit->thinning)
 		unit = unit->broken[NEXT];
 	return unit;
@@ -340,7 +366,7 @@ struct hph_unit *hph_pages_thin_back(struct hph_pages *pages, bool early)
 /* A thin unit has lost its last span. */
 void hph_pages_break(struct hph_pages *pages, struct hph_unit *unit)
 {
-	list_remove(pages, unit);
+	list_remove(&pages->thin, unit);
 	hph_runs_adjoin(&pages->free, unit);	/* its free pages are out of their reach */
 	hph_runs_add(&pages->broken, unit->number, 1);
 }

@@ -88,7 +88,7 @@ struct hph_unit {
 	_Atomic uint16_t slab_page[HPH_UNIT_PAGES];
 	struct hph_slabs *slabs; /* NULL: there was none yet */
 	struct hph_unit *link[2]; /* of a list or tree, as the state says */
-	struct hph_unit *broken[2]; /* of the list of those, while USED and thin */
+	struct hph_unit *broken[2]; /* of a list, while USED and thin, or patchy */
 	struct hph_backend *owner; /* what it is attached to, or NULL: reserved */
 	uintptr_t number;	/* address >> HPH_HUGE_SHIFT */
 	size_t span_pages;	/* of the span that begins here and goes beyond, or 0 */
@@ -116,6 +116,7 @@ struct hph_unit {
 	bool stale;		/* purgeable, or was so: see purge.c */
 	bool lazy;		/* its memory comes as it is touched: see lazy.c */
 	bool open;		/* attached, without memory, and opened ahead: see batch.c */
+	bool patchy;		/* came back part by part: to be huge, at leisure */
 	bool thinning;		/* a thread is giving back its free pages, or getting them */
 	_Atomic uint16_t tag;	/* zone and state: see hph_tag() */
 };

@@ -141,24 +141,26 @@ static inline const char *check_runs(const struct hph_runs *runs, size_t expecte
 	return NULL;
 }
 
-/* The list of used units with pages away: P5 */
-static inline const char *check_thin(const struct hph_pages *pages, size_t expected)
+/* A list of used units that have pages away, or that are all there, in parts: P5 */
+static inline const char *check_list(const struct hph_pages *pages, const struct hph_unit *first,
+				     bool thin, size_t expected)
 {
 	const struct hph_unit *unit, *previous = NULL;
 	size_t count = 0;
 
-	for (unit = pages->thin; unit; previous = unit, unit = unit->broken[0]) {
-		REQUIRE(unit->broken[1] == previous,
-			"unit %#jx: the way back to a thin one is wrong",
+	for (unit = first; unit; previous = unit, unit = unit->broken[0]) {
+		REQUIRE(unit->broken[1] == previous, "unit %#jx: the way back in its list is wrong",
 			(uintmax_t)unit->number);
 		REQUIRE(hph_unit_tag(unit) == hph_tag(pages->zone, HPH_UNIT_USED) &&
-			hph_unit_is_thin(unit),
-			"unit %#jx: tag %#x, %u pages away is among the thin of zone %u (P5)",
-			(uintmax_t)unit->number, hph_unit_tag(unit), unit->nr_away, pages->zone);
-		REQUIRE(++count <= expected, "zone %u: thin ones without end", pages->zone);
+			hph_unit_is_thin(unit) == thin && unit->patchy == !thin,
+			"unit %#jx: tag %#x, %u pages away is among the %s of zone %u (P5)",
+			(uintmax_t)unit->number, hph_unit_tag(unit), unit->nr_away,
+			thin ? "thin" : "patchy", pages->zone);
+		REQUIRE(++count <= expected, "zone %u: thin or patchy ones without end",
+			pages->zone);
 	}
-	REQUIRE(count == expected, "zone %u: %zu units are thin, not %zu (P5)", pages->zone, count,
-		expected);
+	REQUIRE(count == expected, "zone %u: %zu units are %s, not %zu (P5)", pages->zone, count,
+		thin ? "thin" : "patchy", expected);
 	return NULL;
 }
 
@@ -204,7 +206,14 @@ static inline const char *check_zone(const struct invariants *check, unsigned in
 		wrong = check_runs(&pages->broken, census->broken_units);
 	if (!wrong)
 		wrong = check_runs(&pages->purgeable, census->purgeable_units);
-	return wrong ? wrong : check_thin(pages, census->thin);
+	if (!wrong)
+		wrong = check_list(pages, pages->thin, true, census->thin);
+	if (!wrong)
+		wrong = check_list(pages, pages->patchy, false, census->patchy);
+	REQUIRE(wrong || pages->patchy_units == census->patchy,
+		"zone %u: patchy_units is %zu, not %zu", number, pages->patchy_units,
+		census->patchy);
+	return wrong;
 }
 
 #endif /* SELFTESTS_INVARIANTS_INDEXES_H */

@@ -17,7 +17,7 @@
 struct census {
 	size_t used_pages, away_pages, fenced_pages, used_units, free_units, empty_units, broken_units;
 	size_t purgeable_units;
-	size_t memory_units, spans, binned, thin, device_units, fallback_units;
+	size_t memory_units, spans, binned, thin, patchy, device_units, fallback_units;
 };
 
 struct invariants {
@@ -205,6 +205,7 @@ static inline const char *check_used(struct invariants *check, const struct hph_
 	census->fenced_pages += unit->nr_fenced;
 	census->binned += unit->longest != 0;
 	census->thin += hph_unit_is_thin(unit);
+	census->patchy += unit->patchy;
 	return check_spans(check, unit);
 }
 

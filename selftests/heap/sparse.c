@@ -93,19 +93,10 @@ TEST_F(sparse, units_give_back_whole_free_base_pages)
 }
 
 /* That they lack pages was right for so many spans as there were then. */
-static long minor_faults(void)
-{
-	struct rusage usage;
-
-	getrusage(RUSAGE_THREAD, &usage);
-	return usage.ru_minflt;
-}
-
 TEST_F(sparse, units_are_whole_again_when_the_load_is_back)
 {
 	struct hph_zone *zone = hph_zone_here(self->heap);
 	char *small, *large;
-	long faults;
 
 	free_all_but(self, 4 * pages_per_base_page());
 	EXPECT_FALSE(hph_thicken_back(self->heap, zone, false));
@@ -117,20 +108,78 @@ TEST_F(sparse, units_are_whole_again_when_the_load_is_back)
 	ASSERT_NE(0, hpheap_scavenge(self->heap, SIZE_MAX));
 	large = hpheap_span_alloc(self->heap, UNIT, UNIT, 0);
 	ASSERT_NE(NULL, large);
-	faults = minor_faults();
 	EXPECT_TRUE(hph_thicken_back(self->heap, zone, false));
-	faults = minor_faults() - faults;
 	EXPECT_EQ(0, stats_of(self->heap).away_bytes);
 	EXPECT_EQ(UNIT, resident_bytes(self->unit, UNIT));
-	/* Made huge first, then looked what lacks; the other way round is a fault for each page. */
-	if (smaps_bytes(self->unit, UNIT, "AnonHugePages:") == UNIT)
-		EXPECT_GT(8, faults);
+	EXPECT_SOUND(self->heap);
 	EXPECT_TRUE(kept_are_intact(self));
 	EXPECT_FALSE(hph_thicken_back(self->heap, zone, false));
 	/* What came back is zero, and known to be. */
 	small = hpheap_span_alloc(self->heap, PAGE, 0, HPHEAP_SPAN_ZERO);
 	ASSERT_NE(NULL, small);
 	EXPECT_TRUE(is_zero(small, PAGE));
+	EXPECT_SOUND(self->heap);
+}
+
+/* The load rises slowly, and something is thinned on the way: what went before comes back. */
+TEST_F(sparse, units_do_not_wait_for_what_was_thinned_under_more_load)
+{
+	const size_t step = 4 * pages_per_base_page();
+	struct hph_zone *zone = hph_zone_here(self->heap);
+	char *spans[SPANS], *large;
+	size_t i;
+
+	for (i = 0; i < SPANS; i++)
+		spans[i] = hpheap_span_alloc(self->heap, PAGE, 0, 0);
+	free_all_but(self, step);
+	ASSERT_NE(0, hpheap_scavenge(self->heap, SIZE_MAX));
+	large = hpheap_span_alloc(self->heap, 4 * UNIT, UNIT, 0);
+	ASSERT_NE(NULL, large);
+	for (i = 0; i < SPANS; i++)
+		if (i % step)
+			hpheap_span_free(self->heap, spans[i]);
+	ASSERT_NE(0, hpheap_scavenge(self->heap, SIZE_MAX));
+	EXPECT_TRUE(hph_thicken_back(self->heap, zone, false));
+	EXPECT_TRUE(hph_thicken_back(self->heap, zone, false));
+	EXPECT_FALSE(hph_thicken_back(self->heap, zone, false));
+	EXPECT_EQ(0, stats_of(self->heap).away_bytes);
+
+	/* What is thinned once all of that is back is for the load of now. */
+	ASSERT_NE(0, hpheap_scavenge(self->heap, SIZE_MAX));
+	EXPECT_FALSE(hph_thicken_back(self->heap, zone, false));
+	EXPECT_SOUND(self->heap);
+}
+
+/* The load may be back without being a quarter more: as if they had never lacked any. */
+TEST_F(sparse, units_are_whole_again_when_the_heap_is_well_in_use)
+{
+	struct hph_zone *zone = hph_zone_here(self->heap);
+	struct hpheap_policy policy = { .size = sizeof(policy) }, strict;
+
+	ASSERT_EQ(0, hpheap_get_policy(&policy));
+	strict = policy;
+	strict.loose_percent = 20;	/* more is free with what is away, and less without it */
+	ASSERT_NE(NULL, hpheap_span_alloc(self->heap, 4 * UNIT, UNIT, 0));
+	free_all_but(self, 4 * pages_per_base_page());
+	EXPECT_FALSE(hph_is_loose(self->heap, zone, &policy));
+
+	/* Who asked for it has it as long as the load is as it was, whatever was found before. */
+	ASSERT_NE(0, hpheap_scavenge(self->heap, SIZE_MAX));
+	EXPECT_FALSE(hph_thicken_back(self->heap, zone, false));
+	EXPECT_FALSE(hph_is_loose(self->heap, zone, &policy));
+	EXPECT_FALSE(hph_thicken_back(self->heap, zone, false));
+
+	/* It rises a little: they stay away if much would be free with them, or it was far more. */
+	ASSERT_NE(NULL, hpheap_span_alloc(self->heap, 150 * PAGE, 0, 0));
+	hph_is_loose(self->heap, zone, &strict);
+	EXPECT_FALSE(hph_thicken_back(self->heap, zone, false));
+	zone->high = 2 * zone->pages.used_pages;
+	hph_is_loose(self->heap, zone, &policy);
+	EXPECT_FALSE(hph_thicken_back(self->heap, zone, false));
+	zone->high = 0;
+	EXPECT_FALSE(hph_is_loose(self->heap, zone, &policy));
+	EXPECT_TRUE(hph_thicken_back(self->heap, zone, false));
+	EXPECT_EQ(0, stats_of(self->heap).away_bytes);
 	EXPECT_SOUND(self->heap);
 }
 
@@ -280,6 +329,50 @@ TEST_F(sparse, huge_pages_are_lost_and_come_again)
 		hpheap_span_free(self->heap, self->spans[i]);
 	hpheap_scavenge(self->heap, 1);	/* takes the caches' spans, if need be */
 	EXPECT_EQ(0, stats_of(self->heap).committed_bytes);
+}
+
+static size_t patchy_units(FIXTURE_DATA(sparse) *self)
+{
+	return hph_zone_here(self->heap)->pages.patchy_units;
+}
+
+/* What the scavenger fills for requests to come is huge some time later: it is not waited for. */
+TEST_F(sparse, what_came_back_in_parts_is_made_huge)
+{
+	struct hph_zone *zone = hph_zone_here(self->heap);
+	const uint64_t whole =
+		variant->backend == HPHEAP_BACKEND_THP && thp_is_a_unit() ? UNIT : 0;
+	size_t i;
+
+	free_all_but(self, 8 * pages_per_base_page());
+	EXPECT_FALSE(hph_make_huge(self->heap, zone));
+	ASSERT_NE(0, hpheap_scavenge(self->heap, SIZE_MAX));
+	EXPECT_TRUE(hph_thicken_back(self->heap, zone, true));
+	EXPECT_EQ(1, patchy_units(self));
+	EXPECT_EQ(UNIT, resident_bytes(self->unit, UNIT));
+	EXPECT_EQ(0, smaps_bytes(self->unit, UNIT, "AnonHugePages:"));
+	EXPECT_SOUND(self->heap);
+
+	/* It is thin again, or without a span, before its turn comes. */
+	ASSERT_NE(0, hpheap_scavenge(self->heap, SIZE_MAX));
+	EXPECT_EQ(0, patchy_units(self));
+	EXPECT_TRUE(hph_thicken_back(self->heap, zone, true));
+	for (i = 0; i < SPANS; i++)
+		hpheap_span_free(self->heap, self->spans[i]);
+	hph_caches_drain(self->heap);
+	EXPECT_EQ(0, patchy_units(self));
+	EXPECT_FALSE(hph_make_huge(self->heap, zone));
+	EXPECT_SOUND(self->heap);
+	self->spans[0] = hpheap_span_alloc(self->heap, PAGE, 0, 0);
+	ASSERT_NE(NULL, self->spans[0]);
+	EXPECT_EQ(1, patchy_units(self));
+	EXPECT_SOUND(self->heap);
+
+	EXPECT_TRUE(hph_make_huge(self->heap, zone));
+	EXPECT_EQ(0, patchy_units(self));
+	EXPECT_EQ(whole, smaps_bytes(self->unit, UNIT, "AnonHugePages:"));
+	EXPECT_FALSE(hph_make_huge(self->heap, zone));
+	EXPECT_SOUND(self->heap);
 }
 
 static int widen(const struct hpheap_region *region, void *arg)

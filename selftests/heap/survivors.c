@@ -48,13 +48,13 @@ static bool is_settled(const struct footprint *footprint)
 	return margin_only && (!divisible || survival_back(&survival, 0) >= LEAST_BACK);
 }
 
-/* While its records live. */
 static bool refilled_huge;
 
-static void refilled(const struct footprint *footprint)
+static bool is_refilled(const struct footprint *footprint)
 {
 	(void)footprint;
 	refilled_huge = is_huge();
+	return refilled_huge;
 }
 
 TEST_F(survivors, do_not_keep_what_was_freed_around_them)
@@ -64,7 +64,7 @@ TEST_F(survivors, do_not_keep_what_was_freed_around_them)
 		.bytes = BYTES, .smallest = smallest,
 		.largest = 256 * smallest < LARGEST ? 256 * smallest : LARGEST,
 		.seed = 1, .waits = 1, .seconds = { PATIENCE }, .enough = is_settled,
-		.refilled = refilled,
+		.refilled_seconds = PATIENCE, .refilled = is_refilled,
 	};
 	struct allocator allocator;
 
