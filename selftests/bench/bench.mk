@@ -14,7 +14,7 @@ bench-objects  := $(O)/bench/breathe $(O)/bench/survive
 objects-common := $(bench-dir)/records.c $(addprefix examples/kv/,latency.c system.c)
 objects-headers := $(addprefix $(bench-dir)/,heap_objects.h records.h breathing.h survivors.h) \
 		   $(addprefix examples/kv/,latency.h system.h)
-objects-cflags := -D_DEFAULT_SOURCE -I$(bench-dir) -Iexamples/kv
+objects-cflags := -D_GNU_SOURCE= -I$(bench-dir) -Iexamples/kv
 objects-tests  := $(foreach test,breathing survivors,$(O)/heap/$(test) $(O)/guest/heap_$(test))
 
 check-targets += check-bench

@@ -28,7 +28,7 @@ struct traffic {
 	struct latency latency;
 	uint64_t requests;
 	uint64_t ns;
-	uint64_t faults;	/* page faults of the process */
+	uint64_t faults;	/* page faults of the thread that serves */
 };
 
 struct breath {

@@ -98,7 +98,9 @@ class Effort:
     large: int = 64
     idle_lives: int = 3
     redis_requests: int = 200_000
-    turns_of: int = 9
+    turns_of: int = 31
+    turns_of_requests: int = 121    # a few percent lie between the best of them
+    turns_of_large: int = 401       # no two rounds have the same sizes
 
 
 class Broken(Exception):

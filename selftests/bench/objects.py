@@ -230,7 +230,7 @@ def survivors_rows(lives, effort):
     rows["floor"] = row("of that, base pages with a record", of("floor"))
     rows["refilled"] = row("resident / live refilled", of("refilled"), f"<= {REFILL_BOUND}",
                            at_most, REFILL_BOUND)
-    rows["huge"] = row("part on huge pages then", of("huge"), f">= {HUGE_BOUND}", at_least,
+    rows["huge"] = row("part on huge pages 3 s later", of("huge"), f">= {HUGE_BOUND}", at_least,
                        HUGE_BOUND)
     return rows
 

@@ -103,7 +103,8 @@ def ratio_row(text, values, bound, against):
 
 def requests(out, names, effort):
     peers = [name for name in names if name != "hpheap"]
-    values = by_turns(out, names, "requests", effort.service_mib, effort.requests, effort.turns_of)
+    values = by_turns(out, names, "requests", effort.service_mib, effort.requests,
+                      effort.turns_of_requests)
     rows = {}
     for i, text in enumerate(PERCENTILES):
         of_one = column(values, i)
@@ -127,7 +128,8 @@ def touch(out, names, effort):
 
 
 def large(out, names, effort):
-    values = by_turns(out, names, "large", effort.service_mib, effort.large, effort.turns_of)
+    values = by_turns(out, names, "large", effort.service_mib, effort.large,
+                      effort.turns_of_large)
     resident = {name: [r / w for _, r, w in told] for name, told in values.items()}
     return {"large": ratio_row("1 to 32 MiB and back, us",
                                column(values, 0, 1 / effort.large / 1000), 1, [LARGE_PEER]),

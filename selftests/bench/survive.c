@@ -3,7 +3,7 @@
  * survive CONTESTANT SEED MIB SECONDS...: what scattered survivors keep (survivors.c).
  *
  * Writes a line "MOMENT RESIDENT LIVE TOUCHED HUGE", in bytes, for each moment: top, so many
- * seconds after most was freed, and refilled.
+ * seconds after most was freed, and three after it was refilled.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,10 +13,13 @@
 
 #define SMALLEST	((size_t)256)
 #define LARGEST		((size_t)64 << 10)
+#define REFILLED_SECONDS	3
 
 int main(int argc, char **argv)
 {
-	struct survivors survivors = { .smallest = SMALLEST, .largest = LARGEST };
+	struct survivors survivors = {
+		.smallest = SMALLEST, .largest = LARGEST, .refilled_seconds = REFILLED_SECONDS,
+	};
 	struct allocator allocator;
 	struct survival survival;
 	unsigned int i;

@@ -43,9 +43,8 @@ void survive(const struct survivors *survivors, const struct allocator *allocato
 	for (which = 0; which < staying; which++)
 		records_read(&records, which);
 	fill(&records, survivors->bytes);
-	survival->refilled = records_footprint(&records);
-	if (survivors->refilled)
-		survivors->refilled(&survival->refilled);
+	survival->refilled = records_rest(&records, survivors->refilled_seconds,
+					  survivors->refilled);
 	records_close(&records);
 }
 

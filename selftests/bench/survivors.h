@@ -13,8 +13,9 @@ struct survivors {
 	uint64_t seed;
 	unsigned int waits;	/* when the footprint is looked at, */
 	unsigned int seconds[SURVIVORS_WAITS];	/* after the free, in order */
-	records_enough enough;	/* or NULL: see records_rest() */
-	void (*refilled)(const struct footprint *footprint);	/* or NULL; told at the end */
+	unsigned int refilled_seconds;	/* that are waited at last */
+	/* Each ends that sooner, or is NULL: see records_rest(). */
+	records_enough enough, refilled;
 };
 
 struct survival {
