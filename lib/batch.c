@@ -49,7 +49,6 @@ int hph_batch_detach(struct hpheap *heap, uintptr_t first, size_t units)
 		unit->owner = NULL;
 		unit->open = false;
 		unit->split = false;
-		unit->patchy = false;
 		unit->stale = false;
 		unit->lazy = false;
 	}

@@ -13,7 +13,11 @@
 /* So many looks without any growth: it has ended. */
 #define AHEAD_LOOKS	100u
 
-/* Thin units are filled for requests to come: one, and one more for so many in use. */
+/*
+ * Thin units are filled for requests to come: what lacks of the one that a request took from, one
+ * more, and one more for so many in use.
+ */
+#define AHEAD_LEAST	2
 #define AHEAD_SHARE	32
 
 size_t hph_margin_units(const struct hph_pages *pages, const struct hpheap_policy *policy)
@@ -52,8 +56,8 @@ static bool fetch(struct hpheap *heap, struct hph_zone *zone, const struct hphea
  * @most: of them, to be had in one go
  *
  * So that it is not a request that waits for the system: what would stay free anyway, and goes on
- * as long as that is used up. Where a request had to fill a thin unit, the next ones will have to,
- * too: some are filled for them, and all when the load is back.
+ * as long as that is used up. Where a request had to fill part of a thin unit, the next ones will
+ * have to, too: some are filled for them, and all when the load is back.
  *
  * Return: how many there were; zone->ahead_looks is not 0 while the zone grows.
  */
@@ -70,9 +74,9 @@ unsigned int hph_fetch_ahead(struct hpheap *heap, struct hph_zone *zone,
 		return 0;
 	zone->ahead_looks--;
 	hph_lock(&zone->lock);
-	early = zone->pages.used_units / AHEAD_SHARE;
+	early = filled ? AHEAD_LEAST + zone->pages.used_units / AHEAD_SHARE : 0;
 	hph_unlock(&zone->lock);
-	while (done < most && fetch(heap, zone, policy, filled && done <= early))
+	while (done < most && fetch(heap, zone, policy, done < early))
 		done++;
 	if (done)
 		zone->ahead_looks = AHEAD_LOOKS;

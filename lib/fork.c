@@ -124,7 +124,6 @@ static void reserve(struct hpheap *heap, struct hph_unit *unit)
 	unit->nr_away = 0;
 	memset(unit->away, 0, sizeof(unit->away));
 	unit->split = false;
-	unit->patchy = false;
 	unit->stale = false;
 	unit->lazy = false;
 	if (error)

@@ -160,7 +160,8 @@ void hph_pages_list_patchy(struct hph_pages *pages, struct hph_unit *unit);
 void hph_pages_unlist_patchy(struct hph_pages *pages, struct hph_unit *unit);
 struct hph_unit *hph_pages_take_patchy(struct hph_pages *pages);
 struct hph_unit *hph_pages_thin_back(const struct hph_pages *pages);
-struct hph_unit *hph_pages_thin_fit(struct hph_pages *pages, const struct hph_want *want);
+struct hph_unit *hph_pages_thin_fit(const struct hph_pages *pages, const struct hph_want *want,
+				    unsigned int *page);
 void hph_pages_break(struct hph_pages *pages, struct hph_unit *unit);
 void hph_pages_break_lazy(struct hph_pages *pages, struct hph_unit *unit);
 size_t hph_pages_take_last_broken(struct hph_pages *pages, size_t units, uintptr_t *first);

@@ -70,7 +70,8 @@ _Atomic bool hph_scavenger_settled;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t wake;
 static pthread_t thread;
-static bool runs, ends, hurried;	/* under the lock */
+static bool ends, hurried;	/* under the lock */
+static _Atomic bool runs;	/* so, but for who asks */
 static _Atomic bool cramped;	/* the cgroup has not much left */
 
 /* What a look at all heaps goes by, and what comes of it. */
@@ -283,6 +284,11 @@ static bool sleep_until(int64_t until)
  * it from malloc(), which may be a heap that has to grow.
  */
 static _Thread_local bool starting;
+
+bool hph_scavenger_runs(void)
+{
+	return atomic_load_explicit(&runs, memory_order_relaxed);
+}
 
 void hph_scavenger_hurry(void)
 {

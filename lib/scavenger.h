@@ -17,6 +17,9 @@ static inline void hph_scavenger_want(void)
 		hph_scavenger_start();
 }
 
+/* Is it there? Else what is left to it does not happen. */
+bool hph_scavenger_runs(void);
+
 /* A zone of so many used units gets some ahead while it grows. */
 #define HPH_AHEAD_LEAST	8
 

@@ -67,7 +67,6 @@ static void clear(struct hph_unit *unit, bool detached)
 	else if (unit->split)
 		unit->owner->ops->join(unit->owner, hph_unit_addr(unit->number));
 	unit->split = false;
-	unit->patchy = false;
 	unit->stale = false;
 	unit->lazy = false;
 }

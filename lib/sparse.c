@@ -13,12 +13,13 @@
  * combed, one after the other and again when something in them has changed: would they be sparse
  * if the pages counted as free on which nothing lies (hollow.c)? Then those go, too.
  *
- * When a span needs room, or the load is back, a thin unit is filled before a new one: the system
- * is told the opposite. Whoever waits for it asks for a huge page at once (MADV_COLLAPSE, Linux
- * 6.1), which copies 2 MiB at most; what is not there then is filled base page by base page.
- * The scavenger does the latter, and has the units made huge later, one by one. That takes longer,
- * but while a unit collapses the program waits if it touches it, or has a page fault anywhere. When
- * the load is back it touches all of it: it waited a hundred times, for a tenth of the time.
+ * When a span needs room, or the load is back, a thin unit is filled before a new one, base page
+ * by base page: by who needs it as far as that is needed, the rest by the scavenger. That has the
+ * units made huge later, one by one: the system is told the opposite, and asked for a huge page at
+ * once (MADV_COLLAPSE, Linux 6.1). While a unit collapses the program waits if it touches it, or
+ * has a page fault anywhere. When the load is back it touches all of it: it waited a hundred times,
+ * for a tenth of the time. But without a scavenger nobody comes later: then all of a unit comes
+ * back at once, and collapses, which copies 2 MiB at most.
  */
 #include <errno.h>
 #include <limits.h>
@@ -26,10 +27,14 @@
 
 #include "cache.h"
 #include "policy.h"
+#include "scavenger.h"
 
 /* Units with slabs that are looked at closely in one go, and passed over under one lock. */
 #define COMB_TRIES	64u
 #define COMB_STEPS	64u
+
+/* What comes back for a span, in heap pages: 128 KiB or a multiple, some 40 microseconds. */
+#define BACK_PAGES	16u
 
 static unsigned int group_of(const struct hpheap *heap)
 {
@@ -166,7 +171,14 @@ static struct hph_unit *take_combed(struct hpheap *heap, struct hph_zone *zone,
 	return NULL;
 }
 
-/* Its pages are all there again. */
+/* It will be without some of its pages. */
+static void split(struct hph_unit *unit)
+{
+	unit->split = true;
+	unit->owner->ops->split(unit->owner, hph_unit_addr(unit->number));
+}
+
+/* Its pages are all there again, or will be. */
 static void join(struct hph_unit *unit)
 {
 	unit->owner->ops->join(unit->owner, hph_unit_addr(unit->number));
@@ -178,14 +190,12 @@ static size_t thin(struct hpheap *heap, struct hph_zone *zone, struct hph_unit *
 		   struct hph_parts *away)
 {
 	static const hph_pagemap none;
-	const struct hph_backend_ops *ops = unit->owner->ops;
 	const bool was_split = unit->split;
 	struct hph_parts done;
 	size_t bytes;
 
-	unit->split = true;
-	ops->split(unit->owner, hph_unit_addr(unit->number));
-	for_each_run(unit, away, &done, ops->thin);
+	split(unit);
+	for_each_run(unit, away, &done, unit->owner->ops->thin);
 	hph_parts_remove(away, &done);
 	bytes = hph_page_addr(hph_map_count(done.pages)) +
 		((size_t)hph_parts_nr_halves(&done) << HPH_HALF_SHIFT);
@@ -287,9 +297,26 @@ static struct hph_unit *begin(struct hpheap *heap, struct hph_unit *unit, struct
 	return unit;
 }
 
-/* Makes a unit huge that has all its memory. */
-static int collapse(const struct hph_unit *unit)
+/* Of what comes back only what a span needs, and what lies beside that. */
+static void confine(struct back *back, unsigned int first, unsigned int pages)
 {
+	const unsigned int end = hph_round_up(first + pages, BACK_PAGES);
+	hph_pagemap near = { 0 };
+	unsigned int word;
+
+	first = hph_round_down(first, BACK_PAGES);
+	hph_map_set(near, first, end - first);
+	for (word = 0; word < HPH_UNIT_WORDS; word++) {
+		back->all.pages[word] &= near[word];
+		back->clean[word] &= near[word];
+	}
+	memset(back->all.halves, 0, sizeof(back->all.halves));
+}
+
+/* At once, whatever it has; or if the system refuses, later and of what it has by then. */
+static int make_huge(struct hph_unit *unit)
+{
+	join(unit);
 	return unit->owner->ops->collapse(unit->owner, hph_unit_addr(unit->number));
 }
 
@@ -300,21 +327,17 @@ static int collapse(const struct hph_unit *unit)
 static int thicken(struct hpheap *heap, struct hph_zone *zone, struct hph_unit *unit,
 		   const struct back *back, bool now)
 {
-	const struct hph_backend_ops *ops = unit->owner->ops;
 	struct hph_parts done = back->all;
-	int error;
+	int error = -EAGAIN;
 
-	join(unit);
-	error = now ? collapse(unit) : -EAGAIN;
+	if (now)
+		error = make_huge(unit);
 	if (error)
-		error = for_each_run(unit, &back->all, &done, ops->thicken);
-	if (error) {
-		unit->split = true;
-		ops->split(unit->owner, hph_unit_addr(unit->number));
-	}
+		error = for_each_run(unit, &back->all, &done, unit->owner->ops->thicken);
+	if (error && now)
+		split(unit);
 	hph_slabs_tag(heap->secret, unit, &done);
 	lock_all(zone);
-	unit->patchy = !now && !error;
 	finish(heap, zone, unit, &done, back->clean);
 	return error;
 }
@@ -357,7 +380,7 @@ bool hph_make_huge(struct hpheap *heap, struct hph_zone *zone)
 	hph_unlock(&zone->lock);
 	if (!unit)
 		return false;
-	collapse(unit);
+	make_huge(unit);
 	lock_all(zone);
 	finish(heap, zone, unit, &back.all, back.clean);
 	unlock_all(zone);
@@ -365,23 +388,27 @@ bool hph_make_huge(struct hpheap *heap, struct hph_zone *zone)
 }
 
 /**
- * hph_thicken_span() - a span in a thin unit, all of which comes back
+ * hph_thicken_span() - a span in a thin unit, as much of which comes back
  *
  * Return: its address; 0: no thin unit has room, or the system has no memory.
  */
 uintptr_t hph_thicken_span(struct hpheap *heap, struct hph_zone *zone,
 			   const struct hph_want *want, bool *zero)
 {
+	const bool alone = !hph_scavenger_runs();
 	struct hph_unit *unit;
 	uintptr_t addr = 0;
+	unsigned int page;
 	struct back back;
 
 	hph_lock(&zone->lock);
-	unit = begin(heap, hph_pages_thin_fit(&zone->pages, want), &back);
+	unit = begin(heap, hph_pages_thin_fit(&zone->pages, want, &page), &back);
 	hph_unlock(&zone->lock);
 	if (!unit)
 		return 0;
-	if (!thicken(heap, zone, unit, &back, true))
+	if (!alone)
+		confine(&back, page, (unsigned int)want->pages);
+	if (!thicken(heap, zone, unit, &back, alone))
 		addr = hph_pages_alloc(&zone->pages, want, zero);
 	unlock_all(zone);
 	if (addr)

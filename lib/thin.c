@@ -54,7 +54,7 @@ static void list_remove(struct hph_unit **list, struct hph_unit *unit)
 /* A unit becomes a used one, or is one that became patchy. */
 void hph_pages_list_patchy(struct hph_pages *pages, struct hph_unit *unit)
 {
-	if (!unit->patchy)
+	if (!hph_unit_is_patchy(unit))
 		return;
 	list_add(&pages->patchy, unit);
 	pages->patchy_units++;
@@ -63,7 +63,7 @@ void hph_pages_list_patchy(struct hph_pages *pages, struct hph_unit *unit)
 /* It is used no more, or about to become something else. */
 void hph_pages_unlist_patchy(struct hph_pages *pages, struct hph_unit *unit)
 {
-	if (!unit->patchy)
+	if (!hph_unit_is_patchy(unit))
 		return;
 	list_remove(&pages->patchy, unit);
 	pages->patchy_units--;
@@ -78,7 +78,7 @@ struct hph_unit *hph_pages_take_patchy(struct hph_pages *pages)
 		unit = unit->broken[NEXT];
 	if (unit) {
 		hph_pages_unlist_patchy(pages, unit);
-		unit->patchy = false;
+		unit->split = false;
 	}
 	return unit;
 }
@@ -219,7 +219,6 @@ void hph_pages_thin(struct hph_pages *pages, struct hph_unit *unit, const struct
 
 	hph_pages_unfile(pages, unit);
 	hph_pages_unlist_patchy(pages, unit);
-	unit->patchy = false;
 	if (!pages->thin)
 		pages->thin_used = SIZE_MAX;
 	if (!hph_unit_is_thin(unit))
@@ -334,10 +333,11 @@ void hph_pages_thicken(struct hph_pages *pages, struct hph_unit *unit,
 }
 
 /*
- * A thin unit that has room for a span if all of it comes back. NULL: none of those that were
- * tried.
+ * A thin unit that has room for a span from *@page on if that comes back. NULL: none of those that
+ * were tried.
  */
-struct hph_unit *hph_pages_thin_fit(struct hph_pages *pages, const struct hph_want *want)
+struct hph_unit *hph_pages_thin_fit(const struct hph_pages *pages, const struct hph_want *want,
+				    unsigned int *page)
 {
 	unsigned int tries = THIN_TRIES;
 	struct hph_unit *unit;
@@ -345,10 +345,12 @@ struct hph_unit *hph_pages_thin_fit(struct hph_pages *pages, const struct hph_wa
 	if (want->pages >= HPH_UNIT_PAGES || want->align > HPH_UNIT_PAGES)
 		return NULL;
 	for (unit = pages->thin; unit && tries; unit = unit->broken[NEXT], tries--) {
-		if (unit->thinning || hph_map_find(unit->used, (unsigned int)want->pages,
-						   (unsigned int)want->align, 0) == HPH_UNIT_PAGES)
+		if (unit->thinning)
 			continue;
-		return unit;
+		*page = hph_map_find(unit->used, (unsigned int)want->pages,
+				     (unsigned int)want->align, 0);
+		if (*page < HPH_UNIT_PAGES)
+			return unit;
 	}
 	return NULL;
 }

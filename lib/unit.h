@@ -111,12 +111,11 @@ struct hph_unit {
 	int16_t node;		/* what it is attached for, HPHEAP_NODE_ANY: the heap's wish */
 	uint8_t density;	/* of its bin, while USED */
 	bool divisible;		/* its owner takes back parts of it */
-	bool split;		/* its owner was told that it lacks pages */
+	bool split;		/* its owner was told that it lacks pages: it is no huge page */
 	bool gone;		/* LOST, and its addresses are the parent's, or may be anybody's */
 	bool stale;		/* purgeable, or was so: see purge.c */
 	bool lazy;		/* its memory comes as it is touched: see lazy.c */
 	bool open;		/* attached, without memory, and opened ahead: see batch.c */
-	bool patchy;		/* came back part by part: to be huge, at leisure */
 	bool thinning;		/* a thread is giving back its free pages, or getting them */
 	_Atomic uint16_t tag;	/* zone and state: see hph_tag() */
 };
@@ -238,6 +237,12 @@ unsigned int hph_map_count_both(const hph_pagemap a, const hph_pagemap b, unsign
 static inline bool hph_unit_is_thin(const struct hph_unit *unit)
 {
 	return unit->nr_away || unit->nr_halves;
+}
+
+/* Did it come back part by part, to be made huge at leisure? */
+static inline bool hph_unit_is_patchy(const struct hph_unit *unit)
+{
+	return unit->split && !hph_unit_is_thin(unit);
 }
 
 /* Pages of a span that are away, as they are in slabs. */

@@ -152,7 +152,7 @@ static inline const char *check_list(const struct hph_pages *pages, const struct
 		REQUIRE(unit->broken[1] == previous, "unit %#jx: the way back in its list is wrong",
 			(uintmax_t)unit->number);
 		REQUIRE(hph_unit_tag(unit) == hph_tag(pages->zone, HPH_UNIT_USED) &&
-			hph_unit_is_thin(unit) == thin && unit->patchy == !thin,
+			hph_unit_is_thin(unit) == thin && hph_unit_is_patchy(unit) == !thin,
 			"unit %#jx: tag %#x, %u pages away is among the %s of zone %u (P5)",
 			(uintmax_t)unit->number, hph_unit_tag(unit), unit->nr_away,
 			thin ? "thin" : "patchy", pages->zone);

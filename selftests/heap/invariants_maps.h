@@ -205,7 +205,7 @@ static inline const char *check_used(struct invariants *check, const struct hph_
 	census->fenced_pages += unit->nr_fenced;
 	census->binned += unit->longest != 0;
 	census->thin += hph_unit_is_thin(unit);
-	census->patchy += unit->patchy;
+	census->patchy += hph_unit_is_patchy(unit);
 	return check_spans(check, unit);
 }
 

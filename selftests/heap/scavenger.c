@@ -141,40 +141,90 @@ static bool are_two_whole(struct hpheap *heap)
 	return stats_of(heap).away_bytes <= 2 * UNIT / 16 * 15;
 }
 
-/* Of units that nobody uses any more, but for a few spans; not of those that are in use. */
-TEST_F(scavenger, thins_sparse_units_at_rest_once_a_minute)
+#define FOUR_UNITS	(4 * UNIT / PAGE)
+
+/* Heap pages of a base page. */
+static size_t group(void)
 {
-	const size_t group = base_page() > PAGE ? base_page() / PAGE : 1, nr = 4 * UNIT / PAGE;
-	char **spans = calloc(nr, sizeof(*spans)), *span;
-	double end;
+	return base_page() > PAGE ? base_page() / PAGE : 1;
+}
+
+/* A span in each page of four units, of which one group in 16 stays. */
+static bool take_sparse_units(struct hpheap *heap, char **spans)
+{
 	size_t i;
 
-	ASSERT_NE(NULL, spans);
-	for (i = 0; i < nr; i++) {
-		spans[i] = hpheap_span_alloc(self->heap, PAGE, 0, 0);
-		ASSERT_NE(NULL, spans[i]);
+	for (i = 0; i < FOUR_UNITS; i++) {
+		spans[i] = hpheap_span_alloc(heap, PAGE, 0, 0);
+		if (!spans[i])
+			return false;
 		memset(spans[i], 5, PAGE);
 	}
-	for (i = 0; i < nr; i++) {
-		if ((uintptr_t)spans[i] / PAGE / group % 16) {
-			hpheap_span_free(self->heap, spans[i]);
+	for (i = 0; i < FOUR_UNITS; i++) {
+		if ((uintptr_t)spans[i] / PAGE / group() % 16) {
+			hpheap_span_free(heap, spans[i]);
 			spans[i] = NULL;
 		}
 	}
+	return true;
+}
+
+static bool are_intact(char **spans)
+{
+	size_t i;
+
+	for (i = 0; i < FOUR_UNITS; i++)
+		if (spans[i] && not_all(spans[i], PAGE, 5))
+			return false;
+	return true;
+}
+
+/* Of units that nobody uses any more, but for a few spans; not of those that are in use. */
+TEST_F(scavenger, thins_sparse_units_at_rest_once_a_minute)
+{
+	char *spans[FOUR_UNITS], *span;
+	double end;
+
+	ASSERT_TRUE(take_sparse_units(self->heap, spans));
 	ASSERT_TRUE(comes_true(is_thin, self->heap));
 	hpheap_scavenge(self->heap, SIZE_MAX);
 	EXPECT_EQ(4 * UNIT / 16 * 15, stats_of(self->heap).away_bytes);
-	for (i = 0; i < nr; i++)
-		EXPECT_EQ(NULL, spans[i] ? not_all(spans[i], PAGE, 5) : NULL);
+	EXPECT_TRUE(are_intact(spans));
 
 	/* One that fills again is whole, and one more, for the next. They stay that for a while. */
-	span = hpheap_span_alloc(self->heap, group * PAGE, 0, 0);
+	span = hpheap_span_alloc(self->heap, group() * PAGE, 0, 0);
 	ASSERT_NE(NULL, span);
 	EXPECT_TRUE(comes_true(are_two_whole, self->heap));
 	hpheap_span_free(self->heap, span);
 	for (end = now() + 3; now() < end; wait_ms(100))
 		EXPECT_EQ(2 * UNIT / 16 * 15, stats_of(self->heap).away_bytes);
-	free(spans);
+}
+
+/* All of a unit takes half a millisecond to come back. The thread does that; here it does not. */
+TEST_F(scavenger, leaves_a_span_to_wait_for_what_it_needs)
+{
+	const size_t most = UNIT / 16, sizes[] = { PAGE, most - group() * PAGE };
+	struct hpheap_policy policy = { .size = sizeof(policy) };
+	char *spans[FOUR_UNITS], *span;
+	size_t i, away;
+
+	ASSERT_EQ(0, hpheap_get_policy(&policy));
+	policy.ahead_units = 0;
+	ASSERT_EQ(0, hpheap_set_policy(&policy));
+	ASSERT_TRUE(take_sparse_units(self->heap, spans));
+	ASSERT_TRUE(comes_true(is_thin, self->heap));
+	hpheap_scavenge(self->heap, SIZE_MAX);
+	for (i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+		away = stats_of(self->heap).away_bytes;
+		span = hpheap_span_alloc(self->heap, sizes[i], 0, 0);
+		ASSERT_NE(NULL, span);
+		EXPECT_EQ(sizes[i], resident_bytes(span, sizes[i]));
+		memset(span, 6, sizes[i]);
+		EXPECT_GT(away, stats_of(self->heap).away_bytes);
+		EXPECT_LE(away, stats_of(self->heap).away_bytes + 2 * most);
+	}
+	EXPECT_TRUE(are_intact(spans));
+	EXPECT_SOUND(self->heap);
 }
 
 /* The window in which the last unit that got slabs was looked at in vain. */
