@@ -11,8 +11,6 @@
  * Also, of the parent's threads just one is here: what the others had BUSY
  * stays so for ever unless it is picked up.
  */
-#include <string.h>
-
 #include "cache.h"
 #include "os.h"
 
@@ -121,8 +119,7 @@ static void reserve(struct hpheap *heap, struct hph_unit *unit)
 	unit->gone |= error != 0;
 	if (hph_unit_state(unit) != HPH_UNIT_BUSY)
 		return;
-	unit->nr_away = 0;
-	memset(unit->away, 0, sizeof(unit->away));
+	hph_unit_emptied(unit);
 	unit->split = false;
 	unit->stale = false;
 	unit->lazy = false;

@@ -22,7 +22,9 @@
  *    what is behind the head of a large one within its unit are its pages, live or
  *    not; live[] of anything else is 0.
  * P5 A page that is in use and away, or a half of it, is a slab's; a page, not a half, counts as
- *    away. A USED unit is in the list of thin ones if and only if some of it is away.
+ *    away. Of those in remnants, which are away, a half is there. A USED unit is in the list of
+ *    thin ones if and only if some of it is away; in that of patchy ones if and only if none
+ *    is and its owner was told that some would be.
  * P6 A lazy unit is USED, all of it by one span, of which the first unit is lazy, too.
  */
 #include "pagealloc.h"

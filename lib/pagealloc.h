@@ -158,6 +158,7 @@ void hph_pages_unhalve(struct hph_pages *pages, struct hph_unit *unit, unsigned 
 		       unsigned int nr);
 void hph_pages_list_patchy(struct hph_pages *pages, struct hph_unit *unit);
 void hph_pages_unlist_patchy(struct hph_pages *pages, struct hph_unit *unit);
+void hph_unit_emptied(struct hph_unit *unit);
 struct hph_unit *hph_pages_take_patchy(struct hph_pages *pages);
 struct hph_unit *hph_pages_thin_back(const struct hph_pages *pages);
 struct hph_unit *hph_pages_thin_fit(const struct hph_pages *pages, const struct hph_want *want,

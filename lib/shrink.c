@@ -5,8 +5,6 @@
  * As in batch.c, units on their way are BUSY, and no lock is held while the
  * system works on them.
  */
-#include <string.h>
-
 #include "cache.h"
 
 #define SHRINK_BATCH	((size_t)64)
@@ -59,8 +57,7 @@ static bool purge(struct hph_unit *unit)
 /* It has no memory any more. */
 static void clear(struct hph_unit *unit, bool detached)
 {
-	unit->nr_away = 0;
-	memset(unit->away, 0, sizeof(unit->away));
+	hph_unit_emptied(unit);
 	unit->open = false;
 	if (detached)
 		unit->owner = NULL;

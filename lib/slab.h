@@ -34,6 +34,8 @@ struct hph_slabs {
 	uint16_t combed;	/* in which window last: see sparse.c; HPH_NEVER: it was not */
 	/* Away, of pages of slabs that are not: as the unit's away, under the same locks. */
 	hph_pagemap halves[HPH_HALVES];
+	/* Of the unit's away: half of the page is there, with what was in it. */
+	hph_pagemap remnants;
 	struct hph_slab *at[HPH_UNIT_PAGES / HPH_SLAB_LEAST_PAGES]; /* none has fewer pages */
 };
 

@@ -242,8 +242,10 @@ static void add_halved(struct hph_pages *pages, struct hph_unit *unit, const hph
 	const unsigned int nr = hph_map_count(halved);
 	unsigned int word;
 
-	for (word = 0; word < HPH_UNIT_WORDS; word++)
+	for (word = 0; word < HPH_UNIT_WORDS; word++) {
 		unit->away[word] |= halved[word];
+		unit->slabs->remnants[word] |= halved[word];
+	}
 	unit->nr_away = (uint16_t)(unit->nr_away + nr);
 	pages->away_pages += nr;
 	pages->hollow_pages += nr;
@@ -292,24 +294,50 @@ static void whole_again(const struct hph_unit *unit, const struct hph_parts *bac
 			whole[word] |= back->halves[h][word] & unit->away[word];
 }
 
+/* Pages are back. Returns those in @zero that really are: no part of them had stayed. */
+static void clean(struct hph_unit *unit, const hph_pagemap back, const hph_pagemap zero,
+		  hph_pagemap cleaned)
+{
+	uint64_t *remnants = unit->slabs ? unit->slabs->remnants : NULL;
+	unsigned int word;
+
+	for (word = 0; word < HPH_UNIT_WORDS; word++) {
+		cleaned[word] = back[word] & zero[word];
+		if (!remnants)
+			continue;
+		cleaned[word] &= ~remnants[word];
+		remnants[word] &= ~back[word];
+	}
+}
+
+/* It has no memory any more, so none is away. */
+void hph_unit_emptied(struct hph_unit *unit)
+{
+	unit->nr_away = 0;
+	memset(unit->away, 0, sizeof(unit->away));
+	if (unit->slabs)
+		memset(unit->slabs->remnants, 0, sizeof(unit->slabs->remnants));
+}
+
 /**
  * hph_pages_thicken() - the system is done with a thinning unit
  * @back: parts that are not away any more
- * @zero: of the pages the ones that are known to be zero, if they are not in use
+ * @zero: of the pages the ones that had gone whole, or as halves after which they were free
  */
 void hph_pages_thicken(struct hph_pages *pages, struct hph_unit *unit,
 		       const struct hph_parts *back, const hph_pagemap zero)
 {
 	const bool listed = hph_unit_is_thin(unit);
 	unsigned int word, nr = 0, hollow;
-	hph_pagemap whole;
+	hph_pagemap whole, cleaned;
 
 	hph_pages_unfile(pages, unit);
 	whole_again(unit, back, whole);
+	clean(unit, whole, zero, cleaned);
 	hollow = hph_map_count_both(whole, unit->used, 0, HPH_UNIT_PAGES);
 	for (word = 0; word < HPH_UNIT_WORDS; word++) {
 		unit->away[word] &= ~whole[word];
-		unit->zero[word] |= back->pages[word] & zero[word] & ~unit->used[word];
+		unit->zero[word] |= cleaned[word] & ~unit->used[word];
 		nr += (unsigned int)__builtin_popcountll(whole[word]);
 	}
 	unit->nr_away = (uint16_t)(unit->nr_away - nr);

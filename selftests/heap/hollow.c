@@ -307,6 +307,41 @@ TEST_F(hollow, slabs_whose_last_object_goes_are_free_and_away)
 	EXPECT_TRUE(all_whole(self));
 }
 
+/* Of a page that is free a half may have stayed when the other one went, with what was in it. */
+TEST_F(hollow, pages_that_come_back_are_cleared_where_they_are_not_new)
+{
+	struct hph_zone *zone = hph_zone_here(self->heap);
+	uintptr_t unit, before = 0;
+	size_t i, committed;
+	char *span;
+
+	free_most(self);
+	hpheap_scavenge(self->heap, SIZE_MAX);
+	qsort(self->objects, self->count, sizeof(*self->objects), by_place);
+	for (i = 0; i < self->count; i++) {
+		if (!self->objects[i])
+			continue;
+		unit = (uintptr_t)self->objects[i] & ~(UNIT - 1);
+		if (unit == before)
+			hpheap_free_in(self->heap, self->objects[i]);
+		before = unit;
+	}
+	hph_caches_drain(self->heap);
+	while (hph_thicken_back(self->heap, zone, true))
+		;
+	committed = stats_of(self->heap).committed_bytes;
+	for (i = 0; i < 2 * BYTES / PAGE; i++) {
+		span = hpheap_span_alloc(self->heap, PAGE, 0, HPHEAP_SPAN_ZERO);
+		ASSERT_NE(NULL, span);
+		if (stats_of(self->heap).committed_bytes > committed)
+			break;
+		ASSERT_EQ(NULL, not_all(span, PAGE, 0)) {
+			TH_LOG("span %zu at %p", i, span);
+		}
+	}
+	EXPECT_LT(64, i);
+}
+
 /*
  * Objects that were never handed out may lie on such a page, too; and others behind them are
  * handed out before it is back.

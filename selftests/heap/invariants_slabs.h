@@ -67,6 +67,10 @@ static inline const char *check_slabs_of(const struct hph_unit *unit, struct sla
 	const char *wrong = NULL;
 
 	for (page = 0; unit->slabs && page < HPH_UNIT_PAGES; page++) {
+		REQUIRE(!hph_map_test(unit->slabs->remnants, page) ||
+			hph_map_test(unit->away, page),
+			"unit %#jx: half of page %u is away and all of it is there (P5)",
+			(uintmax_t)unit->number, page);
 		for (h = 0; h < HPH_HALVES; h++) {
 			if (!hph_map_test(unit->slabs->halves[h], page))
 				continue;
