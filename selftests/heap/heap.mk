@@ -3,10 +3,10 @@
 # sanitizers, and as static programs for guests.
 
 heap-dir      := selftests/heap
-heap-tests    := basic malloc lazy guard scavenger policy breathing survivors misuse units growth random threads fork snapshots hosts sandbox sparse hollow efence fake_device fake_fork fake_purge model walk pictures placement caches rounding probe
+heap-tests    := basic malloc lazy guard scavenger policy breathing survivors misuse units growth random random_objects threads fork snapshots hosts sandbox sparse hollow efence fake_device fake_fork fake_purge model walk pictures placement caches rounding probe
 heap-32-tests := fragments	# there is no filling 64 bits
 heap-programs := $(heap-tests:%=$(O)/heap/%)
-heap-guest    := device basic malloc lazy guard scavenger scarce hog breathing survivors units random threads fork snapshots hosts numa sparse hollow efence model walk pictures placement caches
+heap-guest    := device basic malloc lazy guard scavenger scarce hog breathing survivors units random random_objects threads fork snapshots hosts numa sparse hollow efence model walk pictures placement caches
 heap-cflags   := $(CSTD:c11=gnu11) -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -pthread -Wall -Wextra -Werror \
 		 -Ilib -isystem $(O)/ksft
 
@@ -40,6 +40,7 @@ $(O)/heap/placement $(O)/guest/heap_placement: $(addprefix $(heap-dir)/,fake_bac
 
 $(O)/heap/hollow $(O)/guest/heap_hollow: heap-wrap := -Wl,--wrap=madvise
 $(O)/heap/hollow $(O)/guest/heap_hollow: $(addprefix $(heap-dir)/,invariants_slabs.h invariants_maps.h)
+$(O)/heap/random_objects $(O)/guest/heap_random_objects: $(wildcard $(heap-dir)/invariants*.h)
 
 $(O)/ksft/.stamp: selftests/ksft-headers
 	@selftests/ksft-headers $(O)/ksft

@@ -84,6 +84,7 @@ static inline const char *check_span(struct invariants *check, const struct hph_
 	const size_t pages = unit->span_pages && page + here == HPH_UNIT_PAGES ?
 		unit->span_pages : here;
 	const unsigned int live = hph_unit_live(unit, page);
+	const bool slab = live & HPH_LIVE_SLAB;
 
 	if (page + here == HPH_UNIT_PAGES && unit->span_pages) {
 		REQUIRE(pages > here, "unit %#jx: its last span does not go beyond it",
@@ -93,10 +94,10 @@ static inline const char *check_span(struct invariants *check, const struct hph_
 		check->begin = unit;
 		check->left = pages - here;
 	}
-	REQUIRE(!live || live == hph_live_code(page, pages),
+	REQUIRE(!live || live == (slab ? HPH_LIVE_SLAB | pages : hph_live_code(page, pages)),
 		"unit %#jx page %u: %zu pages, live[] is %u (P4)",
 		(uintmax_t)unit->number, page, pages, live);
-	REQUIRE(!live || hph_live_pages(unit, page) == pages,
+	REQUIRE(!live || slab || hph_live_pages(unit, page) == pages,
 		"unit %#jx page %u: %zu pages, live[] says %zu (P4)", (uintmax_t)unit->number, page,
 		pages, hph_live_pages(unit, page));
 	check->left_fenced = check->heap->efence && !live;
@@ -201,7 +202,8 @@ static inline const char *check_used(struct invariants *check, const struct hph_
 	REQUIRE(!unit->longest || unit->density == density, "unit %#jx: density is %u, not %u",
 		(uintmax_t)unit->number, unit->density, density);
 	census->used_units++;
-	census->used_pages += (size_t)unit->nr_used - unit->nr_fenced;
+	census->used_pages += (size_t)unit->nr_used - unit->nr_fenced -
+			      hph_map_count_both(unit->used, unit->away, 0, HPH_UNIT_PAGES);
 	census->fenced_pages += unit->nr_fenced;
 	census->binned += unit->longest != 0;
 	census->thin += hph_unit_is_thin(unit);
@@ -239,6 +241,17 @@ static inline bool has_memory(const struct hph_unit *unit)
 	return state == HPH_UNIT_USED || state == HPH_UNIT_FREE || state == HPH_UNIT_BROKEN;
 }
 
+static inline bool only_slabs_are_hollow(const struct hph_unit *unit)
+{
+	unsigned int page;
+
+	for (page = 0; page < HPH_UNIT_PAGES && !map_apart(unit->away, unit->used); page++)
+		if (hph_map_test(unit->used, page) && hph_map_test(unit->away, page) &&
+		    !unit->slab_page[page])
+			return false;
+	return true;
+}
+
 static inline const char *check_memory(struct invariants *check, const struct hph_unit *unit)
 {
 	const struct hpheap *heap = check->heap;
@@ -246,7 +259,7 @@ static inline const char *check_memory(struct invariants *check, const struct hp
 
 	REQUIRE(map_apart(unit->zero, unit->used), "unit %#jx: a used page is said to be zero",
 		(uintmax_t)unit->number);
-	REQUIRE(map_apart(unit->away, unit->used), "unit %#jx: a used page is away (P5)",
+	REQUIRE(only_slabs_are_hollow(unit), "unit %#jx: a used page is away (P5)",
 		(uintmax_t)unit->number);
 	REQUIRE(map_count(unit->away) == unit->nr_away, "unit %#jx: nr_away is %u of %u",
 		(uintmax_t)unit->number, unit->nr_away, map_count(unit->away));

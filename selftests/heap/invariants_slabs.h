@@ -103,7 +103,7 @@ static inline const char *check_slabs_of(const struct hph_unit *unit, struct sla
 	return wrong;
 }
 
-static inline const char *check_bin(const struct hph_bin *bin, unsigned int class,
+static inline const char *check_object_bin(const struct hph_bin *bin, unsigned int class,
 				    const struct slab_census *census)
 {
 	const struct hph_slab *slab;
@@ -147,7 +147,7 @@ static inline const char *check_slabs_in(const struct hpheap *heap, const struct
 		zone->pages.zone, zone->pages.used_pages, zone->pages.hollow_pages,
 		zone->pages.away_halves, census.used_pages, census.hollow_pages, census.halves);
 	for (i = 0; zone->bins && i < HPH_CLASSES && !wrong; i++)
-		wrong = check_bin(&zone->bins[i], i, &census);
+		wrong = check_object_bin(&zone->bins[i], i, &census);
 	return wrong;
 }
 
