@@ -165,9 +165,9 @@ static void note_growth(struct hpheap *heap, struct hph_zone *zone)
  * hph_grow_span() - a span for which there was no memory
  * @zero: out: it is known to be zero
  *
- * Thin units that have room come first. To fill one takes a little longer than to get a
- * new one, but where that is left to the scavenger, and the CPUs are busy, a heap whose load
- * is back grows to twice its size.
+ * Thin units that have room come first: what a span needs of one is there as soon as a new one,
+ * and where that is left to the scavenger, and the CPUs are busy, a heap whose load is back grows
+ * to twice its size.
  *
  * Return: its address, or 0.
  */

@@ -18,13 +18,11 @@
  *    span. What a unit has in use before its first head belongs to a span that
  *    begins in an earlier unit, as far back as the unit says.
  * P3 used_pages + fenced_pages + away_pages + free pages = memory_units * HPH_UNIT_PAGES.
- * P4 live[] of a head is 0 if no program has the span, else hph_live_code() of it;
- *    what is behind the head of a large one within its unit are its pages, live or
- *    not; live[] of anything else is 0.
+ * P4 live[] of a head is 0 if no program has the span, else hph_live_code() of it; what is behind
+ *    the head of a large one within its unit are its pages, live or not; of anything else it is 0.
  * P5 A page that is in use and away, or a half of it, is a slab's; a page, not a half, counts as
- *    away. Of those in remnants, which are away, a half is there. A USED unit is in the list of
- *    thin ones if and only if some of it is away; in that of patchy ones if and only if none
- *    is and its owner was told that some would be.
+ *    away; of remnants, which are away, a half is there. A USED unit is in the list of thin
+ *    ones if some of it is away, of patchy ones if none is, but its owner was told that some is.
  * P6 A lazy unit is USED, all of it by one span, of which the first unit is lazy, too.
  */
 #include "pagealloc.h"
