@@ -203,7 +203,7 @@ TEST_F(scavenger, thins_sparse_units_at_rest_once_a_minute)
 /* All of a unit takes half a millisecond to come back. The thread does that; here it does not. */
 TEST_F(scavenger, leaves_a_span_to_wait_for_what_it_needs)
 {
-	const size_t most = UNIT / 16, sizes[] = { PAGE, most - group() * PAGE };
+	const size_t most = UNIT / 16, sizes[] = { group() * PAGE, most - group() * PAGE };
 	struct hpheap_policy policy = { .size = sizeof(policy) };
 	char *spans[FOUR_UNITS], *span;
 	size_t i, away;
@@ -216,7 +216,7 @@ TEST_F(scavenger, leaves_a_span_to_wait_for_what_it_needs)
 	hpheap_scavenge(self->heap, SIZE_MAX);
 	for (i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
 		away = stats_of(self->heap).away_bytes;
-		span = hpheap_span_alloc(self->heap, sizes[i], 0, 0);
+		span = hpheap_span_alloc(self->heap, sizes[i], 0, HPHEAP_SPAN_BASE_ALIGNED);
 		ASSERT_NE(NULL, span);
 		EXPECT_EQ(sizes[i], resident_bytes(span, sizes[i]));
 		memset(span, 6, sizes[i]);
